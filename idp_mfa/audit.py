@@ -1,0 +1,61 @@
+"""The closed list of audit events and the record that each becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from idp_mfa.model import Reference, Seen, ServiceId, UserId
+
+
+class AuditEvent(Enum):
+    """Everything that is put on record; docs/reference/audit.md names each one."""
+
+    SIGN_IN_BEGAN = "sign-in.began"
+    REQUEST_REFUSED = "request.refused"
+    PASSWORD_ACCEPTED = "password.accepted"
+    PASSWORD_REJECTED = "password.rejected"
+    SESSION_RECOGNISED = "session.recognised"
+    FACTOR_CHOSEN = "factor.chosen"
+    FACTOR_ACCEPTED = "factor.accepted"
+    FACTOR_REJECTED = "factor.rejected"
+    LIMIT_REACHED = "limit.reached"
+    SIGN_IN_REFUSED = "sign-in.refused"
+    ASSERTION_ISSUED = "assertion.issued"
+    PAGE_OPENED = "page.opened"
+    SESSION_ENDED = "session.ended"
+    ENROLMENT_BEGAN = "enrolment.began"
+    ENROLMENT_REJECTED = "enrolment.rejected"
+    FACTOR_BOUND = "factor.bound"
+    FACTOR_SHOWN = "factor.shown"
+    FACTOR_REVOKED = "factor.revoked"
+    CREDENTIAL_UNREADABLE = "credential.unreadable"
+    USER_UNLOCKED = "user.unlocked"
+    USER_RESET = "user.reset"
+    SERVICE_ADDED = "service.added"
+    SERVICE_REMOVED = "service.removed"
+    KEY_ADDED = "key.added"
+    KEY_RETIRED = "key.retired"
+    POLICY_LOADED = "policy.loaded"
+    POLICY_REFUSED = "policy.refused"
+    PART_UNAVAILABLE = "part.unavailable"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One line of the record: never a password, code, key, session id or assertion (ASVS 16.2.5).
+
+    ``at`` is UTC. ``detail`` holds what only this event has: factor, result, rule, class.
+    """
+
+    at: datetime
+    event: AuditEvent
+    reference: Reference
+    user: UserId | None = None
+    service: ServiceId | None = None
+    seen: Seen | None = None
+    actor: str | None = None
+    detail: Mapping[str, str | int | bool | tuple[str, ...] | None] = field(default_factory=dict)

@@ -1,0 +1,167 @@
+"""The factor contract: what every file in factors/ gives and takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
+
+from idp_mfa.model import (
+    Credential,
+    CredentialId,
+    FactorKind,
+    FactorName,
+    Randomness,
+    User,
+    Verification,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A question that was asked: ``kept`` stays on the server, ``shown`` goes to the page."""
+
+    factor: FactorName
+    kept: Mapping[str, str] = field(default_factory=dict, repr=False)
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The form fields as they came; a factor reads only its own."""
+
+    fields: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpend:
+    """The counter or time step that the right answer used up (RFC 6238 5.2).
+
+    The store must raise the credential's last step to ``number`` before the answer counts; it
+    is remembered for ``remembered``, longer than any code lives.
+    """
+
+    credential_id: CredentialId
+    number: int
+    remembered: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSpend:
+    """The change in the directory that must succeed before the answer counts."""
+
+    before: Credential
+    after: Credential | None
+
+
+Spend = StepSpend | CredentialSpend | None
+"""None: the transaction's own move spends the challenge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer is right; it counts once ``spend`` has been carried out."""
+
+    verification: Verification
+    spend: Spend
+
+
+class Rejection(Enum):
+    """Why an answer does not count."""
+
+    MALFORMED = "malformed"
+    WRONG = "wrong"
+    ALREADY_USED = "already-used"
+    NO_CREDENTIAL = "no-credential"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The answer is not right; ``retry_in`` is when a next code appears, if that is known."""
+
+    why: Rejection
+    retry_in: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One input that the generic page draws.
+
+    ``name`` is the form's and the catalogue's key; ``input_mode`` and ``autocomplete`` are the
+    HTML values.
+    """
+
+    name: str
+    input_mode: str
+    autocomplete: str
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A set-up under way: ``credential`` is unfinished and is never accepted.
+
+    ``shown`` is what the page needs to draw (a key, a URI).
+    """
+
+    credential: Credential
+    shown: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The set-up is proved: this is what to keep, and how the proof spends itself."""
+
+    credential: Credential
+    accepted: Accepted
+
+
+class Factor(Protocol):
+    """One way of showing something; stateless, so that one object serves every request."""
+
+    @property
+    def name(self) -> FactorName:
+        """What conf, policy and credentials call it."""
+        ...
+
+    @property
+    def may_show(self) -> frozenset[FactorKind]:
+        """The kinds that a verification can be of, at best."""
+        ...
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What the page asks for."""
+        ...
+
+    def challenge(self, credentials: Sequence[Credential], randomness: Randomness) -> Challenge:
+        """Ask, given the user's active credentials of this factor."""
+        ...
+
+    def verify(
+        self,
+        challenge: Challenge,
+        response: Response,
+        credentials: Sequence[Credential],
+        at: datetime,
+    ) -> Accepted | Rejected:
+        """Judge an answer; nothing is spent here."""
+        ...
+
+    def begin_enrolment(
+        self, user: User, unfinished: Credential, randomness: Randomness
+    ) -> Enrolment:
+        """Fill an empty unfinished credential with a new secret."""
+        ...
+
+    def show_enrolment(self, user: User, unfinished: Credential) -> Enrolment:
+        """The same set-up again, for a reload of its page."""
+        ...
+
+    def complete_enrolment(
+        self, enrolment: Enrolment, response: Response, at: datetime
+    ) -> Enrolled | Rejected:
+        """Prove that the device holds the secret; the credential is active from then on."""
+        ...

@@ -1,0 +1,277 @@
+"""The nouns of the house: standard library only, nothing of ours is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from typing import NewType
+
+UserId = NewType("UserId", str)
+"""The directory's stable id (entryUUID, objectGUID, nsUniqueId); never what somebody typed."""
+
+CredentialId = NewType("CredentialId", str)
+FactorName = NewType("FactorName", str)
+TransactionId = NewType("TransactionId", str)
+ServiceId = NewType("ServiceId", str)
+"""A SAML entityID, an OIDC client_id, or one of our own pages' ids."""
+
+Acr = NewType("Acr", str)
+"""An authentication context class: SAML AuthnContextClassRef, OIDC acr."""
+
+Amr = NewType("Amr", str)
+"""An authentication method reference (RFC 8176)."""
+
+Reference = NewType("Reference", str)
+"""Eight characters that a user reads out to the help desk."""
+
+Clock = Callable[[], datetime]
+"""The present moment, in UTC with its zone."""
+
+Randomness = Callable[[int], bytes]
+"""So many bytes from a CSPRNG."""
+
+PASSWORD = FactorName("password")
+"""What the directory checks; it is verified by a bind and has no file in factors/."""
+
+
+class FactorKind(Enum):
+    """The kinds of which REFEDS MFA wants two different ones."""
+
+    KNOWLEDGE = "knowledge"
+    POSSESSION = "possession"
+    INHERENCE = "inherence"
+
+
+class Page(Enum):
+    """What is asked for, as the policy names it."""
+
+    SIGN_IN = "sign-in"
+    PORTAL_HOME = "portal.home"
+    PORTAL_SHOW = "portal.show"
+    PORTAL_REISSUE = "portal.reissue"
+    PORTAL_ADD_FACTOR = "portal.add-factor"
+    PORTAL_REMOVE_FACTOR = "portal.remove-factor"
+    PORTAL_MAIL = "portal.mail"
+    PORTAL_ACTIVITY = "portal.activity"
+    DESK = "desk"
+    SERVICES = "services"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One person's account, as a sign-in carries it."""
+
+    id: UserId
+    login: str
+    display_name: str
+
+
+class AccountState(Enum):
+    """What the directory says of an account."""
+
+    ACTIVE = "active"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether an account may be used, and since when its password is what it is."""
+
+    state: AccountState
+    password_changed_at: datetime | None = None
+
+
+class CredentialState(Enum):
+    """Only ACTIVE signs in; every other state still means that its owner has one."""
+
+    ACTIVE = "active"
+    UNFINISHED = "unfinished"
+    RETIRED = "retired"
+    DISABLED = "disabled"
+    SUSPENDED = "suspended"
+
+
+class BoundBy(Enum):
+    """On what proof a credential was bound to its user."""
+
+    CAMPUS = "campus"
+    VPN = "vpn"
+    FRESH_FACTOR = "fresh-factor"
+    MAILED_CODE = "mailed-code"
+    PASSCODE = "passcode"
+    DESK = "desk"
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One enrolled authenticator; only its factor's file reads ``secret``."""
+
+    id: CredentialId
+    factor: FactorName
+    state: CredentialState
+    label: str
+    bound_at: datetime
+    bound_by: BoundBy
+    generation: int
+    secret: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """All that is kept of a user's factors, opened.
+
+    ``unreadable`` counts records that did not open (moved, edited, of an unknown key, or not in
+    the manifest): they are never accepted and never "not enrolled". ``version`` is the opaque
+    value that a change must name, so that of two changes one loses.
+    """
+
+    records: tuple[Credential, ...]
+    unreadable: int
+    version: bytes | None
+
+    @property
+    def has_none(self) -> bool:
+        """No record of any state (rule 2): disabled, suspended or unreadable is "has one"."""
+        return not self.records and not self.unreadable
+
+    @property
+    def active(self) -> tuple[Credential, ...]:
+        """What may sign in."""
+        return tuple(c for c in self.records if c.state is CredentialState.ACTIVE)
+
+    def of(self, factor: FactorName) -> tuple[Credential, ...]:
+        """The active credentials of one factor."""
+        return tuple(c for c in self.active if c.factor == factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one read of the directory tells about a user."""
+
+    user: User
+    groups: frozenset[str]
+    attributes: Mapping[str, tuple[str, ...]]
+    standing: Standing
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Something that was really shown, when, and of what kinds.
+
+    A passkey with user verification counts as two kinds; a mailed code is of no kind.
+    """
+
+    factor: FactorName
+    kinds: frozenset[FactorKind]
+    amr: tuple[Amr, ...]
+    at: datetime
+    credential_id: CredentialId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where a request comes from, and the walk that found it.
+
+    ``address`` is None when it could not be read or came by no trusted proxy: the zone
+    ``unknown``, which never skips. ``walk`` names each hop that was looked at, nearest first.
+    """
+
+    address: IPv4Address | IPv6Address | None
+    walk: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Whom a sign-in is for; names and logo from checked metadata alone, never from a request."""
+
+    id: ServiceId
+    names: Mapping[str, str]
+    host: str
+    logo: str | None = None
+    tags: frozenset[str] = frozenset()
+    start_url: str | None = None
+
+    def name(self, language: str) -> str:
+        """The name in a language, else in any, else the host."""
+        return self.names.get(language) or next(iter(self.names.values()), "") or self.host
+
+
+@dataclass(frozen=True, slots=True)
+class AuthnRequest:
+    """What a protocol face or one of our own pages asks of the sign-in.
+
+    ``resume`` is the path prefix at which the face fetches the finished transaction;
+    ``context`` is the face's own and is carried unread. ``acr_values`` lists the classes of which
+    one must be reached, best first; empty means that none was asked for.
+    """
+
+    service: Service
+    page: Page
+    resume: str
+    context: Mapping[str, str]
+    acr_values: tuple[Acr, ...] = ()
+    force_authn: bool = False
+    is_passive: bool = False
+    max_age: timedelta | None = None
+    login_hint: str | None = None
+
+
+class Refusal(Enum):
+    """Why a sign-in ended without an assertion; each protocol maps it by an exhaustive match."""
+
+    POLICY = "policy"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
+    LOCKED = "locked"
+    ACCOUNT = "account"
+    NO_FACTOR_ENROLLED = "no-factor-enrolled"
+    CREDENTIAL_UNREADABLE = "credential-unreadable"
+    INTERACTION_REQUIRED = "interaction-required"
+    ACR_UNMET = "acr-unmet"
+    IDENTITY_SWITCH = "identity-switch"
+
+
+class Cause(Enum):
+    """What, in one word, made a decision; pages put it in a sentence."""
+
+    NETWORK = "network"
+    NETWORK_UNKNOWN = "network-unknown"
+    SERVICE_DEMAND = "service-demand"
+    FRESHNESS = "freshness"
+    RULE = "rule"
+    NO_RULE = "no-rule"
+    NO_FACTOR = "no-factor"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """The reason a decision carries: the rule that decided, the zone and address, the cause."""
+
+    rule: str
+    zone: str
+    address: str | None
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class AuthnResult:
+    """The truth about a sign-in, for a protocol face to put in words of its own.
+
+    ``authn_instant`` is the oldest of the verifications' times.
+    """
+
+    account: Account
+    acr: Acr
+    amr: tuple[Amr, ...]
+    authn_instant: datetime
+    session_index: str
+    because: Because
+    reference: Reference

@@ -1,0 +1,230 @@
+"""The nouns of the policy: zones, rules, the facts they are asked about, and the four decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NewType, Protocol
+
+from idp_mfa.model import (
+    Acr,
+    Because,
+    FactorKind,
+    FactorName,
+    Page,
+    Refusal,
+    ServiceId,
+    User,
+    Verification,
+)
+
+ZoneName = NewType("ZoneName", str)
+OUTSIDE = ZoneName("outside")
+"""Every readable address that is in no zone."""
+UNKNOWN = ZoneName("unknown")
+"""Every address that could not be read or came by no trusted proxy."""
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class ZoneKind(Enum):
+    """What a zone is to the rules that code keeps (P6); policies name zones, not kinds."""
+
+    CAMPUS = "campus"
+    VPN = "vpn"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A named list of networks, with whose it is and how people get there.
+
+    ``own_factor`` says that the VPN asks a factor of its own; only then does a first set-up from
+    it count as on campus. ``how_to_reach`` is keyed by language.
+    """
+
+    name: ZoneName
+    kind: ZoneKind
+    networks: tuple[Network, ...]
+    owner: str = ""
+    note: str = ""
+    own_factor: bool = False
+    how_to_reach: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def first_set_up(self) -> bool:
+        """Whether a password from here may bind a first factor (P6)."""
+        return self.kind is ZoneKind.CAMPUS or (self.kind is ZoneKind.VPN and self.own_factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a decision may look at.
+
+    ``enrolled`` maps each usable factor to the kinds it can show at best. ``fresh_after``: older
+    verifications do not count (ForceAuthn, max_age). ``has_none`` is rule 2's "has none".
+    """
+
+    user: User
+    groups: frozenset[str]
+    attributes: Mapping[str, tuple[str, ...]]
+    service: ServiceId
+    service_tags: frozenset[str]
+    page: Page
+    acr_values: tuple[Acr, ...]
+    zone: ZoneName
+    address: str | None
+    enrolled: Mapping[FactorName, frozenset[FactorKind]]
+    has_none: bool
+    unreadable: bool
+    verified: tuple[Verification, ...]
+    fresh_after: datetime | None
+    at: datetime
+
+
+class Truth(Enum):
+    """A condition is true, false, or unknown for want of a fact."""
+
+    TRUE = "true"
+    FALSE = "false"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What a condition says of the facts, and why, in data that explain() puts in words."""
+
+    condition: str
+    wanted: str
+    found: str
+    truth: Truth
+    parts: tuple[Matched, ...] = ()
+
+
+class Condition(Protocol):
+    """A small matcher: pure, total, and able to say what it saw."""
+
+    def match(self, facts: Facts) -> Matched:
+        """True, false or unknown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Permit with what is verified already; it needs a condition that is plainly true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """Ask one of these factors.
+
+    ``fresh``: shown no longer ago than this; ``kinds``: so many different kinds in all, counting
+    what is verified already.
+    """
+
+    factors: frozenset[FactorName]
+    fresh: timedelta | None = None
+    kinds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Deny, with a message keyed by language."""
+
+    message: Mapping[str, str] = field(default_factory=dict)
+
+
+Outcome = Skip | Require | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the policy: first match wins."""
+
+    name: str
+    when: Condition
+    then: Outcome
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assurance:
+    """Which classes this site may assert; ``gakunin_aal2`` only where it is certified."""
+
+    gakunin_aal2: bool = False
+
+
+ZoneOf = Callable[[Address], ZoneName]
+"""The zone of an address: longest prefix, in time that does not grow with the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A whole policy, checked: ``version`` is a digest of its text."""
+
+    version: str
+    source: str
+    zones: Mapping[ZoneName, Zone]
+    rules: tuple[Rule, ...]
+    zone_of: ZoneOf
+    assurance: Assurance = Assurance()
+
+
+# -- decisions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Go on; ``acr`` is a class that was really reached."""
+
+    acr: Acr
+    because: Because
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Show one of these factors; never empty."""
+
+    offered: frozenset[FactorName]
+    because: Because
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolFirst:
+    """Bind one of these factors first."""
+
+    allowed: frozenset[FactorName]
+    because: Because
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """No; ``message`` is the rule's own, keyed by language."""
+
+    why: Refusal
+    because: Because
+    message: Mapping[str, str] = field(default_factory=dict)
+
+
+Decision = Permit | StepUp | EnrolFirst | Deny
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one rule said."""
+
+    rule: str
+    line: int
+    matched: Matched
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision with each rule that was looked at on the way; explain() reads nothing else."""
+
+    decision: Decision
+    steps: tuple[Step, ...]

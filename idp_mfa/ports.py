@@ -1,0 +1,201 @@
+"""What the core asks of the world: protocols, their values, and the one exception of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Protocol
+
+from idp_mfa.audit import AuditRecord
+from idp_mfa.model import Account, Credential, Credentials, Reference, User, UserId
+
+
+class Unavailable(Exception):  # noqa: N818 - the name every layer speaks of
+    """A part of the machinery cannot be reached or used now: nothing was decided, ask again.
+
+    ``part`` is one of "directory", "store", "audit", "registry", "mail", "keys".
+    """
+
+    def __init__(self, part: str, why: str) -> None:
+        super().__init__(f"{part}: {why}")
+        self.part = part
+        self.why = why
+
+
+# -- the directory ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRight:
+    """The bind succeeded; the account's standing still has to be looked at."""
+
+    account: Account
+
+
+class PasswordRefused(Enum):
+    """The answers that a user may not tell apart."""
+
+    WRONG = "wrong"
+    NO_SUCH_USER = "no-such-user"
+    UNUSABLE = "unusable"
+    """Empty, with NUL, or longer than a password can be: never sent to the directory."""
+
+
+PasswordAnswer = PasswordRight | PasswordRefused
+
+
+class Directory(Protocol):
+    """Who people are; adapters raise ``Unavailable`` for everything that is not an answer."""
+
+    def authenticate(self, login: str, password: bytes) -> PasswordAnswer:
+        """One search and exactly one bind; the password goes byte for byte."""
+        ...
+
+    def read(self, user_id: UserId) -> Account | None:
+        """The account as it stands now, from where changes are written; None if it is gone."""
+        ...
+
+    def find(self, login: str) -> Account | None:
+        """An account by what was typed, for the desk and the command line."""
+        ...
+
+    def search(self, text: str, limit: int) -> Sequence[User]:
+        """People whose login, name or mail begins with a text, for the desk."""
+        ...
+
+    def ping(self) -> None:
+        """Nothing, or ``Unavailable`` with the reason in words."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record out, one in; ``before`` None adds, ``after`` None removes."""
+
+    before: Credential | None
+    after: Credential | None
+
+
+class ChangeAnswer(Enum):
+    """What became of a change."""
+
+    DONE = "done"
+    LOST_RACE = "lost-race"
+    """Somebody else changed this user's credentials since they were read; read again."""
+
+
+class CredentialStore(Protocol):
+    """Where factors are kept: sealed records of the user's own directory entry."""
+
+    def change(self, user_id: UserId, read: Credentials, changes: Sequence[Change]) -> ChangeAnswer:
+        """All changes and the manifest in one Modify, against the version that was read."""
+        ...
+
+
+# -- the store -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most ``limit`` tries in ``span`` from the first one."""
+
+    key: str
+    limit: int
+    span: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """``burst`` tries at once, one more each ``refill`` (generic cell rate algorithm)."""
+
+    key: str
+    burst: int
+    refill: timedelta
+
+
+Budget = Window | Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """One try taken from each budget; ``left`` is the fewest tries left in any of them."""
+
+    budgets: tuple[Budget, ...]
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """No try was taken; ``until`` is when the first could be."""
+
+    until: datetime
+    budget: Budget
+
+
+class StateStore(Protocol):
+    """Short-lived state; every verb is one atomic act on every node.
+
+    Keys are ASCII; values are bytes; a missing or expired key is None. The store alone holds only
+    what may be lost at the price of signing in again.
+    """
+
+    def put(self, key: str, value: bytes, ttl: timedelta) -> None:
+        """Set, whatever was there."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """Look, changing nothing."""
+        ...
+
+    def swap(self, key: str, old: bytes, new: bytes, ttl: timedelta) -> bool:
+        """Set to ``new`` if it still is ``old``: of two racers exactly one is told true."""
+        ...
+
+    def take(self, key: str) -> bytes | None:
+        """Get and delete in one act."""
+        ...
+
+    def once(self, key: str, ttl: timedelta) -> bool:
+        """True for the first caller within ``ttl`` only."""
+        ...
+
+    def raise_to(self, key: str, number: int, ttl: timedelta) -> bool:
+        """True if what was there is lower or nothing; it now is ``number``."""
+        ...
+
+    def reserve(self, budgets: Sequence[Budget]) -> Reservation | Throttled:
+        """One try from every budget in one act, or from none."""
+        ...
+
+    def refund(self, reservation: Reservation) -> None:
+        """A right answer gives its own try back; earlier failures stay."""
+        ...
+
+    def clear(self, budgets: Sequence[Budget]) -> None:
+        """Forget what was spent: the desk's unlock."""
+        ...
+
+    def ping(self) -> None:
+        """Nothing, or ``Unavailable`` with the reason in words."""
+        ...
+
+
+# -- the record ------------------------------------------------------------------------------
+
+
+class AuditLog(Protocol):
+    """The record: no record, no assertion."""
+
+    def record(self, record: AuditRecord) -> None:
+        """Written and flushed in at least one sink when this returns, else ``Unavailable``."""
+        ...
+
+    def story(self, reference: Reference) -> Sequence[AuditRecord]:
+        """All that is on record under a reference code, oldest first."""
+        ...
+
+    def recent(self, limit: int) -> Sequence[AuditRecord]:
+        """The newest records first, from the look-up window."""
+        ...

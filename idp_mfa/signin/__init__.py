@@ -1,0 +1,1 @@
+"""The sign-in: a pure flow, the transaction that carries it, and the service that moves it."""

@@ -1,0 +1,52 @@
+"""A sign-in under way, as it stands in the store between two requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idp_mfa.model import AuthnRequest, Reference, TransactionId, User
+from idp_mfa.signin.flow import (
+    Authenticated,
+    AwaitChoice,
+    AwaitEnrolment,
+    AwaitIdentity,
+    AwaitResponse,
+    Refused,
+    State,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One sign-in of one browser.
+
+    ``version`` rises at every move. ``browser`` is the hash of the binding cookie's value.
+    ``shared_computer`` is what the user said on the password page.
+    """
+
+    id: TransactionId
+    version: int
+    state: State
+    request: AuthnRequest
+    browser: str
+    reference: Reference
+    began_at: datetime
+    deadline: datetime
+    shared_computer: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more can be asked in it."""
+        return isinstance(self.state, Authenticated | Refused)
+
+    @property
+    def user(self) -> User | None:
+        """Who it is, once that is known; write-once."""
+        match self.state:
+            case AwaitIdentity() | Refused():
+                return None
+            case AwaitResponse(choice, _):
+                return choice.user
+            case AwaitChoice() | AwaitEnrolment() | Authenticated():
+                return self.state.user
