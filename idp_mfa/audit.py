@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from idp_mfa.model import Reference, Seen, ServiceId, UserId
+from idp_mfa.model import Randomness, Reference, Seen, ServiceId, UserId
 
 
 class AuditEvent(Enum):
@@ -59,3 +59,16 @@ class AuditRecord:
     seen: Seen | None = None
     actor: str | None = None
     detail: Mapping[str, str | int | bool | tuple[str, ...] | None] = field(default_factory=dict)
+
+
+_READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_reference(randomness: Randomness) -> Reference:
+    """Eight characters without look-alikes (39 bits), to be read out on the phone."""
+    number = int.from_bytes(randomness(16))
+    letters = []
+    for _ in range(8):
+        number, index = divmod(number, len(_READABLE))
+        letters.append(_READABLE[index])
+    return Reference("".join(letters))

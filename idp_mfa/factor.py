@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from idp_mfa.model import (
     FactorName,
     Randomness,
     User,
+    UserId,
     Verification,
 )
 
@@ -48,6 +50,11 @@ class StepSpend:
     remembered: timedelta
 
 
+def step_key(user_id: UserId, credential_id: CredentialId) -> str:
+    """The store's key for the last step used of one credential, the same on every road."""
+    return f"step:{hashlib.sha256(f'{user_id} {credential_id}'.encode()).hexdigest()}"
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialSpend:
     """The change in the directory that must succeed before the answer counts."""
@@ -62,10 +69,14 @@ Spend = StepSpend | CredentialSpend | None
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer is right; it counts once ``spend`` has been carried out."""
+    """The answer is right; it counts once ``spend`` has been carried out.
+
+    ``retry_in`` is when a next answer exists, should this one turn out to be spent.
+    """
 
     verification: Verification
     spend: Spend
+    retry_in: timedelta | None = None
 
 
 class Rejection(Enum):

@@ -152,13 +152,17 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one read of the directory tells about a user."""
+    """What one read of the directory tells about a user.
+
+    ``entry`` is the adapter's own name for where it stands (a DN); nobody else reads it.
+    """
 
     user: User
     groups: frozenset[str]
     attributes: Mapping[str, tuple[str, ...]]
     standing: Standing
     credentials: Credentials
+    entry: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,38 +27,32 @@ class Unavailable(Exception):  # noqa: N818 - the name every layer speaks of
 # -- the directory ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordRight:
-    """The bind succeeded; the account's standing still has to be looked at."""
+class PasswordAnswer(Enum):
+    """What one try came to; a user is never told which kind of "no" it was."""
 
-    account: Account
-
-
-class PasswordRefused(Enum):
-    """The answers that a user may not tell apart."""
-
+    RIGHT = "right"
     WRONG = "wrong"
-    NO_SUCH_USER = "no-such-user"
     UNUSABLE = "unusable"
     """Empty, with NUL, or longer than a password can be: never sent to the directory."""
-
-
-PasswordAnswer = PasswordRight | PasswordRefused
 
 
 class Directory(Protocol):
     """Who people are; adapters raise ``Unavailable`` for everything that is not an answer."""
 
-    def authenticate(self, login: str, password: bytes) -> PasswordAnswer:
-        """One search and exactly one bind; the password goes byte for byte."""
+    def find(self, login: str) -> Account | None:
+        """The one account that was meant by what was typed, by one search."""
+        ...
+
+    def authenticate(self, account: Account | None, password: bytes) -> PasswordAnswer:
+        """Exactly one bind; the password goes byte for byte.
+
+        No account costs the same as a wrong password. The limits stand between ``find`` and this,
+        so that a try is counted on the stable id before it is verified.
+        """
         ...
 
     def read(self, user_id: UserId) -> Account | None:
         """The account as it stands now, from where changes are written; None if it is gone."""
-        ...
-
-    def find(self, login: str) -> Account | None:
-        """An account by what was typed, for the desk and the command line."""
         ...
 
     def search(self, text: str, limit: int) -> Sequence[User]:

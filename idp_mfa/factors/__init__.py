@@ -1,0 +1,1 @@
+"""One file per factor; conf names those that are used."""

@@ -1,0 +1,165 @@
+"""Time-based one-time passwords (RFC 6238): SHA-1, six digits, thirty seconds, one step of drift.
+
+The only door to pyotp. Its own ``verify`` is not used: it does not say which step matched, and it
+takes digits of other scripts (security.md 0.3).
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+import pyotp
+
+from idp_mfa.factor import (
+    Accepted,
+    Challenge,
+    Enrolled,
+    Enrolment,
+    Field,
+    Rejected,
+    Rejection,
+    Response,
+    StepSpend,
+)
+from idp_mfa.model import (
+    Amr,
+    Credential,
+    CredentialState,
+    FactorKind,
+    FactorName,
+    Randomness,
+    User,
+    Verification,
+)
+
+NAME = FactorName("totp")
+_STEP = timedelta(seconds=30)
+_DRIFT = 1
+_KEY_BYTES = 20
+_REMEMBERED = timedelta(minutes=10)
+"""Longer than any step is acceptable, on any node's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totp:
+    """``issuer`` is the label's prefix in the user's app: short ASCII, without a colon."""
+
+    issuer: str
+
+    @property
+    def name(self) -> FactorName:
+        """The factor's name."""
+        return NAME
+
+    @property
+    def may_show(self) -> frozenset[FactorKind]:
+        """Something the user has: the device that holds the key."""
+        return frozenset({FactorKind.POSSESSION})
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """One field for six digits, wide enough for blanks and hyphens between them."""
+        return (Field("code", "numeric", "one-time-code", 16),)
+
+    def challenge(self, credentials: Sequence[Credential], randomness: Randomness) -> Challenge:
+        """Nothing is sent: the time is the challenge."""
+        del credentials, randomness
+        return Challenge(NAME)
+
+    def verify(
+        self,
+        challenge: Challenge,
+        response: Response,
+        credentials: Sequence[Credential],
+        at: datetime,
+    ) -> Accepted | Rejected:
+        """Find the credential and step that the code belongs to (RFC 6238 5.2, 6)."""
+        del challenge
+        code = digits(response.fields.get("code", ""))
+        if code is None:
+            return Rejected(Rejection.MALFORMED)
+        if not credentials:
+            return Rejected(Rejection.NO_CREDENTIAL)
+        # Every step of every credential is looked at: the time taken tells nothing.
+        matches = [
+            (credential, step)
+            for credential in credentials
+            for step in matching_steps(credential, code, at)
+        ]
+        if not matches:
+            return Rejected(Rejection.WRONG)
+        credential, step = max(matches, key=lambda match: match[1])
+        return Accepted(
+            Verification(
+                NAME, frozenset({FactorKind.POSSESSION}), (Amr("otp"),), at, credential.id
+            ),
+            StepSpend(credential.id, step, _REMEMBERED),
+            next_code_in(at),
+        )
+
+    def begin_enrolment(
+        self, user: User, unfinished: Credential, randomness: Randomness
+    ) -> Enrolment:
+        """A new key of 160 bits (RFC 4226 R6)."""
+        key = base64.b32encode(randomness(_KEY_BYTES)).decode()
+        return self.show_enrolment(user, replace(unfinished, secret={"key": key}))
+
+    def show_enrolment(self, user: User, unfinished: Credential) -> Enrolment:
+        """The key, and the URI that apps read (SHA-1, 6, 30 are what every app takes)."""
+        key = unfinished.secret["key"]
+        label = unfinished.label
+        uri = (
+            f"otpauth://totp/{quote(label, safe='()')}:{quote(user.login, safe='@')}"
+            f"?secret={key}&issuer={quote(label, safe='()')}&algorithm=SHA1&digits=6&period=30"
+        )
+        return Enrolment(
+            unfinished,
+            {"key": key, "uri": uri, "issuer": label, "account": user.login},
+        )
+
+    def complete_enrolment(
+        self, enrolment: Enrolment, response: Response, at: datetime
+    ) -> Enrolled | Rejected:
+        """The device shows a right code: from here on the key signs in."""
+        answer = self.verify(Challenge(NAME), response, (enrolment.credential,), at)
+        if isinstance(answer, Rejected):
+            return answer
+        return Enrolled(replace(enrolment.credential, state=CredentialState.ACTIVE), answer)
+
+
+def digits(typed: str) -> str | None:
+    """Six ASCII digits out of what was typed, or None.
+
+    Full-width digits, blanks and hyphens are how people and their keyboards write them; anything
+    else, other scripts' digits too, is not a code.
+    """
+    if len(typed) > 64:
+        return None
+    kept = "".join(
+        unicodedata.normalize("NFKC", letter) if "\uff10" <= letter <= "\uff19" else letter
+        for letter in typed
+        if not letter.isspace() and letter not in "-‐‑–—－ー"
+    )
+    return kept if len(kept) == 6 and kept.isascii() and kept.isdigit() else None
+
+
+def matching_steps(credential: Credential, code: str, at: datetime) -> list[int]:
+    """The steps within the drift whose code this is, compared in constant time."""
+    generator = pyotp.TOTP(credential.secret["key"])
+    now = int(at.timestamp()) // int(_STEP.total_seconds())
+    return [
+        step
+        for step in range(now - _DRIFT, now + _DRIFT + 1)
+        if hmac.compare_digest(generator.generate_otp(step), code)
+    ]
+
+
+def next_code_in(at: datetime) -> timedelta:
+    """How long until the app shows another code."""
+    return _STEP - timedelta(seconds=at.timestamp() % _STEP.total_seconds())

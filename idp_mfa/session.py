@@ -1,0 +1,226 @@
+"""What is verified, when, and for how long: the session after a sign-in.
+
+A session keeps verifications with their times and no level; each answer is judged anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from idp_mfa.model import PASSWORD, Clock, Randomness, ServiceId, Standing, User, Verification
+from idp_mfa.ports import StateStore
+from idp_mfa.stored import (
+    user_from_json,
+    user_to_json,
+    verifications_from_json,
+    verifications_to_json,
+)
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """How long a session may idle and live (NIST SP 800-63B-4 2.2.3)."""
+
+    idle: timedelta = timedelta(hours=1)
+    absolute: timedelta = timedelta(hours=12)
+    shared_idle: timedelta = timedelta(minutes=10)
+    shared_absolute: timedelta = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser's session: ``handle`` finds it, only the cookie's second half proves it."""
+
+    handle: str
+    secret_hash: str
+    user: User
+    verified: tuple[Verification, ...]
+    began_at: datetime
+    seen_at: datetime
+    shared_computer: bool
+
+
+def ends_at(session: Session, limits: SessionLimits) -> datetime:
+    """The moment at which it ends unless it is used before."""
+    idle = limits.shared_idle if session.shared_computer else limits.idle
+    absolute = limits.shared_absolute if session.shared_computer else limits.absolute
+    return min(session.seen_at + idle, session.began_at + absolute)
+
+
+def holds(verified: tuple[Verification, ...], standing: Standing) -> bool:
+    """Whether what was verified still counts: a password changed since then voids it all."""
+    changed = standing.password_changed_at
+    if changed is None:
+        return True
+    return all(done.at >= changed for done in verified if done.factor == PASSWORD)
+
+
+def merged(
+    before: tuple[Verification, ...], now: tuple[Verification, ...]
+) -> tuple[Verification, ...]:
+    """The latest verification of each credential, oldest first; nothing is made newer."""
+    latest: dict[tuple[str, str | None], Verification] = {}
+    for done in sorted((*before, *now), key=lambda one: one.at):
+        latest[done.factor, done.credential_id] = done
+    return tuple(sorted(latest.values(), key=lambda one: one.at))
+
+
+class Sessions:
+    """Sessions in the store, found by a cookie of two halves.
+
+    The handle stays for the session's life, so that a service can end it; the secret half is new
+    at every rise of assurance, and the old cookie is dead in the same act.
+    """
+
+    def __init__(
+        self, store: StateStore, clock: Clock, randomness: Randomness, limits: SessionLimits
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._randomness = randomness
+        self._limits = limits
+
+    def open(self, cookie: str | None) -> Session | None:
+        """The live session of a cookie; None for none, an expired or a forged one."""
+        found = self._found(cookie)
+        if found is None:
+            return None
+        session, stored = found
+        now = self._clock()
+        if now >= ends_at(session, self._limits):
+            self._store.take(_key(session.handle))
+            return None
+        # Written once a minute at most: a page view must not cost a write.
+        if now - session.seen_at >= timedelta(minutes=1):
+            seen = replace(session, seen_at=now)
+            self._store.swap(_key(session.handle), stored, _encode(seen), self._ttl(seen))
+            return seen
+        return session
+
+    def establish(
+        self,
+        cookie: str | None,
+        user: User,
+        verified: tuple[Verification, ...],
+        *,
+        shared_computer: bool,
+    ) -> tuple[Session, str]:
+        """The session that holds these verifications, and its cookie's value.
+
+        The same user's session rises in place with a new secret; another user's session in the
+        same browser is ended, never mixed.
+        """
+        found = self._found(cookie)
+        now = self._clock()
+        if found is not None and cookie is not None:
+            session, stored = found
+            if session.user.id == user.id and now < ends_at(session, self._limits):
+                together = merged(session.verified, verified)
+                if together == session.verified:
+                    return session, cookie
+                secret = self._token(24)
+                risen = replace(
+                    session,
+                    user=user,
+                    verified=together,
+                    seen_at=now,
+                    secret_hash=_hash(secret),
+                    shared_computer=session.shared_computer or shared_computer,
+                )
+                if self._store.swap(_key(session.handle), stored, _encode(risen), self._ttl(risen)):
+                    return risen, f"{session.handle}.{secret}"
+            else:
+                self._store.take(_key(session.handle))
+        handle, secret = self._token(16), self._token(24)
+        session = Session(
+            handle, _hash(secret), user, merged((), verified), now, now, shared_computer
+        )
+        self._store.put(_key(handle), _encode(session), self._ttl(session))
+        return session, f"{handle}.{secret}"
+
+    def end(self, cookie: str | None) -> Session | None:
+        """Kill the session of this cookie; what was killed, for the record."""
+        found = self._found(cookie)
+        if found is None:
+            return None
+        self._store.take(_key(found[0].handle))
+        return found[0]
+
+    def index(self, session: Session, service: ServiceId) -> str:
+        """The name of this session at one service, by which that service can end it."""
+        name = "_" + _hash(f"index {session.handle} {service}")[:40]
+        lifetime = session.began_at + self._limits.absolute - self._clock()
+        self._store.put(f"index:{name}", session.handle.encode(), lifetime)
+        return name
+
+    def end_by_index(self, name: str) -> Session | None:
+        """Kill the session that a service names; what was killed, for the record."""
+        if not name.isascii():
+            return None
+        handle = self._store.take(f"index:{name}")
+        stored = None if handle is None else self._store.take(_key(handle.decode()))
+        return None if stored is None else _decode(stored)
+
+    def _found(self, cookie: str | None) -> tuple[Session, bytes] | None:
+        handle, _, secret = (cookie or "").partition(".")
+        if not secret or not cookie or not cookie.isascii() or len(cookie) > 128:
+            return None
+        stored = self._store.get(_key(handle))
+        session = None if stored is None else _decode(stored)
+        if stored is None or session is None:
+            return None
+        if not hmac.compare_digest(session.secret_hash, _hash(secret)):
+            return None
+        return session, stored
+
+    def _ttl(self, session: Session) -> timedelta:
+        return max(ends_at(session, self._limits) - self._clock(), timedelta(seconds=1))
+
+    def _token(self, length: int) -> str:
+        return base64.urlsafe_b64encode(self._randomness(length)).rstrip(b"=").decode()
+
+
+def _key(handle: str) -> str:
+    # Hashed, so that a listing of the store's keys holds no half of a cookie.
+    return f"session:{_hash(handle)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _encode(session: Session) -> bytes:
+    return json.dumps(
+        {
+            "v": _FORMAT,
+            "handle": session.handle,
+            "secret_hash": session.secret_hash,
+            "user": user_to_json(session.user),
+            "verified": verifications_to_json(session.verified),
+            "began_at": session.began_at.isoformat(),
+            "seen_at": session.seen_at.isoformat(),
+            "shared": session.shared_computer,
+        }
+    ).encode()
+
+
+def _decode(stored: bytes) -> Session | None:
+    value = json.loads(stored)
+    if value.get("v") != _FORMAT:
+        return None
+    return Session(
+        value["handle"],
+        value["secret_hash"],
+        user_from_json(value["user"]),
+        verifications_from_json(value["verified"]),
+        datetime.fromisoformat(value["began_at"]),
+        datetime.fromisoformat(value["seen_at"]),
+        value["shared"],
+    )

@@ -1,0 +1,91 @@
+"""What a request may find when it comes to a sign-in: one closed list for every face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idp_mfa.factor import Rejected
+from idp_mfa.model import AuthnResult, Service, TransactionId
+from idp_mfa.signin.flow import Refused
+from idp_mfa.signin.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new transaction; ``binding`` is its cookie's value, given out this once."""
+
+    transaction: Transaction
+    binding: str
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where the transaction stands; ``binding`` is a new cookie value when it was rotated."""
+
+    transaction: Transaction
+    binding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The request was made for an earlier step; nothing moved, here is where it stands."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordNotAccepted:
+    """One answer for a wrong password, no such user, and an account that may not sign in."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordThrottled:
+    """Not looked at: too many tries before this one."""
+
+    transaction: Transaction
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerNotAccepted:
+    """The factor's answer does not count; ``left`` tries remain in this transaction."""
+
+    transaction: Transaction
+    rejected: Rejected
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class OtherBrowser:
+    """It is another browser's, or this one's cookie was lost; it can begin anew from here."""
+
+    id: TransactionId
+    service: Service
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No such sign-in (any more)."""
+
+
+Absent = OtherBrowser | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer may leave: it is on record. ``session_cookie`` is to be set if there is one."""
+
+    outcome: AuthnResult | Refused
+    transaction: Transaction
+    session_cookie: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Something is still to be shown: back to the sign-in page."""
+
+    transaction: Transaction
