@@ -1,0 +1,84 @@
+"""Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.servers.certificates import KeyPair
+from tests.servers.nginx import ADDRESS_HEADER
+
+EXECUTABLE = Path("/usr/bin/chromium")
+_QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+LANGUAGES = {"ja": "ja-JP", "en": "en-GB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who sits before the browser: language, screen, script, and the address they come from."""
+
+    language: str = "en"
+    screen: dict[str, Any] = field(default_factory=lambda: DESKTOP)
+    script: bool = True
+    address: str | None = None
+
+
+@contextlib.contextmanager
+def chromium(hosts: Sequence[str] = (), *, trusted: KeyPair | None = None) -> Iterator[Browser]:
+    """A browser for which ``hosts`` are this machine and every other name does not exist.
+
+    ``trusted`` is the one server certificate that it takes without a known authority.
+    """
+    rules = ", ".join((*(f"MAP {host} 127.0.0.1" for host in hosts), *_NOWHERE))
+    flags = [*_QUIET, f"--host-resolver-rules={rules}"]
+    if trusted is not None:
+        flags.append(f"--ignore-certificate-errors-spki-list={_pin(trusted)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(EXECUTABLE), args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, visitor: Visitor) -> Iterator[BrowserContext]:
+    """A fresh profile for one visitor."""
+    context = browser.new_context(
+        locale=LANGUAGES[visitor.language],
+        java_script_enabled=visitor.script,
+        extra_http_headers={ADDRESS_HEADER: visitor.address} if visitor.address else {},
+        **visitor.screen,
+    )
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+_NOWHERE = ("MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1", "EXCLUDE localhost")
+
+
+def _pin(pair: KeyPair) -> str:
+    certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(spki).digest()).decode()
