@@ -1,4 +1,4 @@
-"""A browser without JavaScript, over plain HTTP: cookies, redirects, forms, and a place it is at."""
+"""A browser without JavaScript, over plain HTTP: cookies, redirects, forms, an address."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class Hop:
     url: str
     status: int
     location: str | None
+    sent: Mapping[str, str]
 
     def parameter(self, name: str) -> str | None:
-        """A query parameter of the address that was asked for."""
-        return next(iter(parse_qs(urlsplit(self.url).query).get(name, ())), None)
+        """A parameter of the address or, failing that, of the form that was sent."""
+        asked = parse_qs(urlsplit(self.url).query)
+        return next(iter(asked.get(name, ())), self.sent.get(name))
 
 
 @dataclass(slots=True)
@@ -118,11 +120,14 @@ class UserAgent:
         answer = self.session.request(
             method, url, data=data, headers=headers, allow_redirects=False, timeout=30
         )
-        self.hops.append(
-            Hop(method.upper(), url, answer.status_code, answer.headers.get("Location"))
-        )
+        location = answer.headers.get("Location")
+        self.hops.append(Hop(method.upper(), url, answer.status_code, location, data or {}))
         answer.encoding = "utf-8"
         return Page(self, answer.url, answer.status_code, answer.headers, answer.text)
+
+    def carried(self, name: str) -> Hop:
+        """The last request that carried a parameter of that name."""
+        return next(hop for hop in reversed(self.hops) if hop.parameter(name) is not None)
 
     def close(self) -> None:
         """Drop connections."""
