@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
 from idp_mfa.audit import AuditRecord
-from idp_mfa.model import Account, Credential, Credentials, Reference, User, UserId
+from idp_mfa.model import (
+    Account,
+    Credential,
+    Credentials,
+    Reference,
+    ServiceId,
+    User,
+    UserId,
+)
 
 
 class Unavailable(Exception):  # noqa: N818 - the name every layer speaks of
@@ -77,7 +85,7 @@ class ChangeAnswer(Enum):
 
     DONE = "done"
     LOST_RACE = "lost-race"
-    """Somebody else changed this user's credentials since they were read; read again."""
+    """Somebody else changed the same thing since it was read; read again."""
 
 
 class CredentialStore(Protocol):
@@ -173,6 +181,70 @@ class StateStore(Protocol):
 
     def ping(self) -> None:
         """Nothing, or ``Unavailable`` with the reason in words."""
+        ...
+
+
+# -- the registry ----------------------------------------------------------------------------
+
+
+class Encryption(Enum):
+    """When a service's assertions are encrypted; what is due is never left out silently."""
+
+    ALWAYS = "always"
+    IF_KEY = "if-key"
+    NEVER = "never"
+
+
+class SignedRequests(Enum):
+    """When a service's requests must be signed; a signature that is there always counts."""
+
+    BY_METADATA = "by-metadata"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What an admin sets for one service, beside what it says of itself.
+
+    Policies and release rules name ``tags``; ``start_url`` is where a sign-in begins anew.
+    """
+
+    encryption: Encryption = Encryption.IF_KEY
+    signed_requests: SignedRequests = SignedRequests.BY_METADATA
+    tags: frozenset[str] = frozenset()
+    start_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One service as it was checked: its own description, and what an admin set for it.
+
+    ``document`` is SAML metadata of one entity in canonical form.
+    """
+
+    id: ServiceId
+    document: str
+    options: ServiceOptions
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """The registry as a whole; each change makes the next ``version``, 0 is the empty one."""
+
+    version: int
+    by_id: Mapping[ServiceId, Registration]
+
+
+class ServiceRegistry(Protocol):
+    """Which services there are, the same on every node and there after a flush of the store."""
+
+    def current(self) -> Registrations:
+        """What is in force; the same object until something changes."""
+        ...
+
+    def change(self, read: Registrations, after: Mapping[ServiceId, Registration]) -> ChangeAnswer:
+        """Everything anew, if nobody else changed it since it was read."""
         ...
 
 
