@@ -137,8 +137,12 @@ class Credentials:
 
     @property
     def has_none(self) -> bool:
-        """No record of any state (rule 2): disabled, suspended or unreadable is "has one"."""
-        return not self.records and not self.unreadable
+        """Never had a factor (rule 2): disabled, suspended, retired or unreadable is "has one".
+
+        A set-up that was begun and left is no factor yet.
+        """
+        begun = all(one.state is CredentialState.UNFINISHED for one in self.records)
+        return begun and not self.unreadable
 
     @property
     def active(self) -> tuple[Credential, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
 from idp_mfa.factor import Rejected
-from idp_mfa.model import AuthnResult, Service, TransactionId
+from idp_mfa.model import Account, AuthnResult, Service, TransactionId
+from idp_mfa.policy.model import Zone
+from idp_mfa.session import Session
 from idp_mfa.signin.flow import Refused
 from idp_mfa.signin.transaction import Transaction
 
@@ -46,7 +48,7 @@ class PasswordThrottled:
     """Not looked at: too many tries before this one."""
 
     transaction: Transaction
-    until: datetime
+    wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,12 @@ class Unfinished:
     """Something is still to be shown: back to the sign-in page."""
 
     transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A page of our own may be opened; ``zone`` None is outside or unknown."""
+
+    account: Account
+    session: Session
+    zone: Zone | None

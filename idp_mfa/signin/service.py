@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from idp_mfa.audit import AuditEvent, AuditRecord
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.factor import (
     Accepted,
     Challenge,
@@ -36,6 +36,7 @@ from idp_mfa.model import (
     Randomness,
     Refusal,
     Seen,
+    ServiceId,
     TransactionId,
     User,
     UserId,
@@ -44,7 +45,7 @@ from idp_mfa.model import (
 from idp_mfa.policy.assurance import amr_of
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.facts import facts_of
-from idp_mfa.policy.model import Decision, Policy
+from idp_mfa.policy.model import Decision, Deny, EnrolFirst, Permit, Policy, StepUp
 from idp_mfa.ports import (
     AuditLog,
     Change,
@@ -76,6 +77,7 @@ from idp_mfa.signin.flow import (
 )
 from idp_mfa.signin.outcomes import (
     Absent,
+    Admitted,
     AnswerNotAccepted,
     At,
     Begun,
@@ -210,7 +212,7 @@ class SignIn:
         reservation = parts.store.reserve(parts.throttle.password(id, user_id, login))
         if isinstance(reservation, Throttled):
             self._record(AuditEvent.LIMIT_REACHED, found, seen, user_id, factor=PASSWORD)
-            return PasswordThrottled(found, reservation.until)
+            return PasswordThrottled(found, reservation.until - parts.clock())
         answer = parts.directory.authenticate(account, password)
         if (
             account is None
@@ -360,6 +362,52 @@ class SignIn:
         )
         return Finished(result, found, cookie)
 
+    def log_out(self, session_cookie: str | None, seen: Seen) -> Session | None:
+        """End the session of this browser, on every node at once."""
+        return self._ended(self._parts.sessions.end(session_cookie), None, seen)
+
+    def log_out_by_index(
+        self, session_index: str, service: ServiceId, seen: Seen
+    ) -> Session | None:
+        """End the session that a service names in a signed request."""
+        return self._ended(self._parts.sessions.end_by_index(session_index), service, seen)
+
+    # -- pages of our own --------------------------------------------------------------------
+
+    def admit(
+        self, request: AuthnRequest, session_cookie: str | None, seen: Seen
+    ) -> Admitted | Deny | None:
+        """Judge a page of our own with the address of its own request.
+
+        None: somebody has to sign in, or to show more, before it can be opened.
+        """
+        recognised = self._recognise(session_cookie)
+        if recognised is None:
+            return None
+        account, session = recognised
+        now = self._parts.clock()
+        policy = self._parts.policy()
+        facts = facts_of(
+            policy,
+            account,
+            request,
+            seen,
+            session.verified,
+            kinds=self._parts.kinds,
+            began_at=now,
+            at=now,
+        )
+        decision = decide(policy, facts).decision
+        match decision:
+            case Permit():
+                return Admitted(account, session, policy.zones.get(facts.zone))
+            case Deny():
+                return decision
+            case StepUp() | EnrolFirst():
+                return None
+            case never:
+                assert_never(never)
+
     # -- inside ------------------------------------------------------------------------------
 
     def _recognise(self, session_cookie: str | None) -> tuple[Account, Session] | None:
@@ -371,6 +419,22 @@ class SignIn:
             self._parts.sessions.end(session_cookie)
             return None
         return account, session
+
+    def _ended(
+        self, session: Session | None, service: ServiceId | None, seen: Seen
+    ) -> Session | None:
+        if session is not None:
+            self._parts.audit.record(
+                AuditRecord(
+                    self._parts.clock(),
+                    AuditEvent.SESSION_ENDED,
+                    new_reference(self._parts.randomness),
+                    session.user.id,
+                    service,
+                    seen,
+                )
+            )
+        return session
 
     def _account(self, user: User) -> Account | None:
         account = self._parts.directory.read(user.id)

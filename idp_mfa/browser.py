@@ -1,0 +1,405 @@
+"""What all faces share towards a browser: cookies, CSRF, headers, languages, pages, error pages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, Response, g, make_response, redirect, render_template, request
+from jinja2 import BaseLoader, StrictUndefined
+from werkzeug.exceptions import HTTPException
+
+from idp_mfa import locale
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
+from idp_mfa.client_address import TrustedProxies, see
+from idp_mfa.model import Clock, Randomness, Reference, Seen, TransactionId
+from idp_mfa.ports import AuditLog, Unavailable
+from idp_mfa.signin.outcomes import Begun
+
+_LOG = logging.getLogger("idp_mfa")
+_MOST_BINDINGS = 20
+_ERROR_OF_STATUS = {
+    400: "bad-request",
+    403: "forbidden",
+    404: "not-found",
+    405: "method",
+    413: "too-large",
+    429: "too-many",
+    503: "unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of a face's table of addresses."""
+
+    rule: str
+    endpoint: str
+    view: Callable[..., Any]
+    methods: tuple[str, ...] = ("GET",)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOptions:
+    """The institution's own names, colour and links, each text keyed by language."""
+
+    name: Mapping[str, str] = field(default_factory=lambda: {"en": "Example University"})
+    short_name: str = "Example"
+    brand: str = "#2E7D32"
+    brand_ink: str = "#FFFFFF"
+    logo: str | None = None
+    contact_url: str = ""
+    manual_url: str = ""
+    footer: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The same in one language, for the templates."""
+
+    name: str
+    short_name: str
+    brand: str
+    brand_ink: str
+    logo: str | None
+    contact_url: str
+    manual_url: str
+    footer: str
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own (127.0.0.0/8, ::1, localhost)."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Browser:
+    """One object for every face: reads what a browser sends, shapes what it gets."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        site: SiteOptions,
+        addresses: TrustedProxies,
+        audit: AuditLog,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        parts = urlsplit(base_url)
+        self.base_url = base_url.rstrip("/")
+        self.host = parts.netloc
+        # Plain http is for loopback alone; there, and nowhere else, browsers would drop Secure.
+        self._plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        self._prefix = "" if self._plain else "__Host-"
+        self._site = site
+        self._addresses = addresses
+        self._audit = audit
+        self._clock = clock
+        self._randomness = randomness
+
+    # -- what came ---------------------------------------------------------------------------
+
+    def seen(self) -> Seen:
+        """Where this request comes from."""
+        name = self._addresses.header
+        line = None if name is None else request.headers.get(name)
+        return see(request.remote_addr, () if line is None else (line,), self._addresses)
+
+    def session_cookie(self) -> str | None:
+        """The session cookie's value, as sent."""
+        return request.cookies.get(f"{self._prefix}idp")
+
+    def binding(self, id: TransactionId) -> str | None:
+        """The binding cookie's value of one transaction, as sent."""
+        return request.cookies.get(self._binding_name(id))
+
+    def csrf_right(self, secret: str | None) -> bool:
+        """Whether the form carries the token of this cookie's value."""
+        sent = request.form.get("csrf", "")
+        return bool(secret) and hmac.compare_digest(sent.encode(), csrf_of(secret or "").encode())
+
+    # -- what goes ---------------------------------------------------------------------------
+
+    def begun(self, begun: Begun) -> Response:
+        """To the sign-in page, with the cookie that binds the transaction to this browser."""
+        response = self.see_other(f"/signin/{begun.transaction.id}")
+        names = [name for name in request.cookies if name.startswith(f"{self._prefix}idp-tx-")]
+        # Browsers send their oldest cookies first (RFC 6265 5.4).
+        for name in names[: max(0, len(names) - _MOST_BINDINGS + 1)]:
+            self._expire(response, name)
+        return self.set_binding(response, begun.transaction.id, begun.binding)
+
+    def set_binding(self, response: Response, id: TransactionId, binding: str) -> Response:
+        """Give the browser a transaction's binding value."""
+        self._set(response, self._binding_name(id), binding, None)
+        return response
+
+    def set_session(self, response: Response, value: str) -> Response:
+        """Give the browser its session; it ends with the browser or with the server's limits."""
+        self._set(response, f"{self._prefix}idp", value, None)
+        return response
+
+    def clear_session(self, response: Response) -> Response:
+        """Log-out: our session cookie goes by name, cache and storage by the browser's own broom.
+
+        Not ``"cookies"``: that would wipe every host of the registrable domain.
+        """
+        self._expire(response, f"{self._prefix}idp")
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
+
+    def see_other(self, path: str) -> Response:
+        """303 within our own origin, so that a POST is never repeated."""
+        return make_response(redirect(path, 303))
+
+    def page(self, template: str, status: int = 200, **context: object) -> Response:
+        """A page of ours."""
+        return make_response(render_template(template, **context), status)
+
+    def error(
+        self,
+        kind: str,
+        status: int,
+        *,
+        request_problem: str | None = None,
+        continue_url: str | None = None,
+        resubmit: Mapping[str, object] | None = None,
+        retry_after: int | None = None,
+        reference: Reference | None = None,
+    ) -> Response:
+        """What happened, what to do, and a reference code."""
+        response = self.page(
+            "error.html",
+            status,
+            kind=kind,
+            request_problem=request_problem,
+            continue_url=continue_url,
+            resubmit=resubmit,
+            retry_after=retry_after,
+            reference=reference or self._reference(),
+        )
+        if retry_after is not None:
+            response.headers["Retry-After"] = str(retry_after)
+        return response
+
+    # -- the application ---------------------------------------------------------------------
+
+    def install(self, app: Flask, routes: Iterable[Route], loader: BaseLoader) -> None:
+        """Put the table of addresses, the pages' context and the last-resort handlers in place."""
+        app.config.update(
+            MAX_CONTENT_LENGTH=256 * 1024, MAX_FORM_MEMORY_SIZE=200 * 1024, MAX_FORM_PARTS=64
+        )
+        app.url_map.merge_slashes = False
+        app.jinja_loader = loader
+        app.jinja_env.add_extension("jinja2.ext.i18n")
+        app.jinja_env.undefined = StrictUndefined
+        app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+        app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+            lambda text: locale.translations(self.language()).ugettext(text),
+            lambda one, many, n: locale.translations(self.language()).ungettext(one, many, n),
+            newstyle=True,
+        )
+        for route in routes:
+            app.add_url_rule(route.rule, route.endpoint, route.view, methods=list(route.methods))
+        app.before_request(self._refuse_duplicates)
+        app.after_request(self._headers)
+        app.context_processor(self._context)
+        app.register_error_handler(HTTPException, self._http_error)
+        app.register_error_handler(Unavailable, self._unavailable)
+        app.register_error_handler(Exception, self._broken)
+        self._assets = _digests(Path(app.static_folder or ""))
+
+    def nonce(self) -> str:
+        """A nonce for one answer's script."""
+        return base64.urlsafe_b64encode(self._randomness(18)).decode()
+
+    def language(self) -> str:
+        """The language of this answer: asked for by the link, remembered, or the browser's."""
+        if "language" not in g:
+            asked = request.args.get("lang")
+            g.language = (
+                asked
+                if asked in locale.LANGUAGES
+                else locale.choose(
+                    request.headers.get("Accept-Language"), request.cookies.get("lang")
+                )
+            )
+        return str(g.language)
+
+    def _reference(self) -> Reference:
+        if "reference" not in g:
+            g.reference = new_reference(self._randomness)
+        return Reference(g.reference)
+
+    def _refuse_duplicates(self) -> Response | None:
+        for values in (request.args, request.form):
+            if any(len(several) > 1 for _, several in values.lists()):
+                return self.error("request", 400, request_problem="duplicate-parameter")
+        return None
+
+    def _headers(self, response: Response) -> Response:
+        headers = response.headers
+        if request.endpoint == "static" and response.status_code == 200:
+            headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        else:
+            headers["Cache-Control"] = "no-store"
+            headers["Vary"] = "Cookie, Accept-Language"
+        if "Content-Security-Policy" not in headers:
+            headers["Content-Security-Policy"] = content_security_policy(None)
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["X-Frame-Options"] = "DENY"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["Permissions-Policy"] = (
+            "publickey-credentials-get=(self), publickey-credentials-create=(self), "
+            "camera=(), microphone=(), geolocation=()"
+        )
+        if not self._plain:
+            headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        if request.args.get("lang") in locale.LANGUAGES:
+            self._set(response, "lang", request.args["lang"], 365 * 24 * 3600)
+        return response
+
+    def _context(self) -> dict[str, object]:
+        language = self.language()
+        site = self._site
+        return {
+            "language": language,
+            "other_languages": [
+                (code, locale.LANGUAGE_NAMES[code], self._in_language(code))
+                for code in locale.LANGUAGES
+                if code != language
+            ],
+            "site": Site(
+                name=_in(site.name, language) or site.short_name,
+                short_name=site.short_name,
+                brand=site.brand,
+                brand_ink=site.brand_ink,
+                logo=site.logo,
+                contact_url=site.contact_url,
+                manual_url=site.manual_url,
+                footer=_in(site.footer, language),
+            ),
+            "host": self.host,
+            "asset": self.asset,
+            "reference": None,
+            "csrf": "",
+            "version": 0,
+        }
+
+    def asset(self, name: str) -> str:
+        """The address of a static file, with its digest so that it may be cached for good."""
+        return f"/static/{name}?v={self._assets.get(name, '0')}"
+
+    def _in_language(self, code: str) -> str:
+        if request.method != "GET":
+            return f"{request.path}?{urlencode({'lang': code})}"
+        kept = {
+            key: value
+            for key, value in request.args.items()
+            if key != "lang" and not key.startswith("SAML")
+        }
+        return f"{request.path}?{urlencode({**kept, 'lang': code})}"
+
+    def _http_error(self, error: HTTPException) -> Response:
+        status = error.code or 500
+        if 300 <= status < 400:
+            return make_response(error.get_response())
+        kind = _ERROR_OF_STATUS.get(status, "internal" if status >= 500 else "bad-request")
+        return self.error(kind, status)
+
+    def _unavailable(self, error: Unavailable) -> Response:
+        reference = self._reference()
+        _LOG.error("unavailable %s [%s]", error, reference)
+        self._record(AuditEvent.PART_UNAVAILABLE, part=error.part)
+        if request.method == "POST" and "SAMLRequest" in request.form:
+            resubmit = {"action": request.path, "fields": dict(request.form.items())}
+            return self.error("unavailable", 503, resubmit=resubmit, retry_after=10)
+        again = request.full_path if request.method == "GET" else request.path
+        return self.error("unavailable", 503, continue_url=again, retry_after=10)
+
+    def _broken(self, error: Exception) -> Response:
+        # The exception's text stays out of the log: it may quote what somebody typed.
+        _LOG.error(
+            "%s [%s]\n%s",
+            type(error).__name__,
+            self._reference(),
+            "".join(traceback.format_tb(error.__traceback__)),
+        )
+        self._record(AuditEvent.ERROR, kind=type(error).__name__)
+        return self.error("internal", 500)
+
+    def _record(self, event: AuditEvent, **detail: str) -> None:
+        record = AuditRecord(
+            self._clock(), event, self._reference(), seen=self.seen(), detail=detail
+        )
+        try:
+            self._audit.record(record)
+        except Unavailable as error:
+            _LOG.error("unavailable %s [%s]", error, record.reference)
+
+    def _binding_name(self, id: TransactionId) -> str:
+        return f"{self._prefix}idp-tx-{id}"
+
+    def _set(self, response: Response, name: str, value: str, seconds: int | None) -> None:
+        response.set_cookie(
+            name,
+            value,
+            max_age=seconds,
+            path="/",
+            secure=not self._plain,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def _expire(self, response: Response, name: str) -> None:
+        response.delete_cookie(
+            name, path="/", secure=not self._plain, httponly=True, samesite="Lax"
+        )
+
+
+def csrf_of(secret: str) -> str:
+    """The form token of a cookie's value: whoever cannot read the cookie cannot make it."""
+    return hmac.new(secret.encode(), b"idp_mfa form token", hashlib.sha256).hexdigest()
+
+
+def content_security_policy(nonce: str | None) -> str:
+    """The policy of a page; the one that posts to a service has a nonce and no form-action.
+
+    Browsers apply form-action to redirects after the POST too (tried), and a service may redirect
+    to another origin.
+    """
+    always = (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
+    )
+    if nonce is None:
+        return f"{always}script-src 'self'; form-action 'self'"
+    return f"{always}script-src 'nonce-{nonce}'"
+
+
+def _in(texts: Mapping[str, str], language: str) -> str:
+    return texts.get(language) or next(iter(texts.values()), "")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

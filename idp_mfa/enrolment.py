@@ -1,0 +1,177 @@
+"""Binding a factor to its user: who may from where (P6, rule 2), begin, and complete by a proof."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from idp_mfa.factor import (
+    CredentialSpend,
+    Enrolment,
+    Factor,
+    Rejected,
+    Rejection,
+    Response,
+    StepSpend,
+    step_key,
+)
+from idp_mfa.model import (
+    Account,
+    BoundBy,
+    Clock,
+    Credential,
+    CredentialId,
+    CredentialState,
+    FactorKind,
+    FactorName,
+    Randomness,
+    Verification,
+)
+from idp_mfa.policy.model import Zone, ZoneKind
+from idp_mfa.ports import Change, ChangeAnswer, CredentialStore, StateStore, Throttled
+from idp_mfa.throttle import Throttle
+
+FRESH = timedelta(minutes=5)
+"""How old the possession factor may be on which another is bound (rule 2)."""
+
+
+class NotAllowed(Enum):
+    """Why this person may not bind a factor from here and now, whatever a policy says."""
+
+    ZONE = "zone"
+    """Has no factor yet, and a password is no proof enough off campus (P6)."""
+    FRESH_FACTOR = "fresh-factor"
+    """Has one: a possession factor has to be shown first (rule 2)."""
+
+
+def may_bind(
+    account: Account, zone: Zone | None, verified: Iterable[Verification], at: datetime
+) -> BoundBy | NotAllowed:
+    """The proof on which a factor may be bound now; ``zone`` None is outside or unknown."""
+    if not account.credentials.has_none:
+        fresh = any(
+            FactorKind.POSSESSION in done.kinds and at - done.at <= FRESH for done in verified
+        )
+        return BoundBy.FRESH_FACTOR if fresh else NotAllowed.FRESH_FACTOR
+    if zone is None or not zone.first_set_up:
+        return NotAllowed.ZONE
+    return BoundBy.CAMPUS if zone.kind is ZoneKind.CAMPUS else BoundBy.VPN
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The factor is registered; ``replaced`` are the keys that are dead from now on."""
+
+    credential: Credential
+    verification: Verification
+    replaced: tuple[Credential, ...]
+
+
+class NotBound(Enum):
+    """Why nothing was registered."""
+
+    NOTHING_BEGUN = "nothing-begun"
+    CHANGED_ELSEWHERE = "changed-elsewhere"
+
+
+class Enrolments:
+    """Set-ups of every factor; a set-up under way is a sealed record that is never accepted."""
+
+    def __init__(
+        self,
+        *,
+        credentials: CredentialStore,
+        store: StateStore,
+        factors: Mapping[FactorName, Factor],
+        throttle: Throttle,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
+        self._credentials = credentials
+        self._store = store
+        self._factors = factors
+        self._throttle = throttle
+        self._clock = clock
+        self._randomness = randomness
+
+    def begin(
+        self, account: Account, factor: FactorName, bound_by: BoundBy, label: str
+    ) -> Enrolment | NotBound:
+        """A new secret in place of any other unfinished one; what is active stays as it is."""
+        empty = Credential(
+            id=CredentialId(base64.b32encode(self._randomness(10)).decode().lower()),
+            factor=factor,
+            state=CredentialState.UNFINISHED,
+            label=label,
+            bound_at=self._clock(),
+            bound_by=bound_by,
+            generation=1,
+            secret={},
+        )
+        enrolment = self._factors[factor].begin_enrolment(account.user, empty, self._randomness)
+        older = [Change(one, None) for one in _unfinished(account, factor)]
+        answer = self._credentials.change(
+            account.user.id,
+            account.credentials,
+            (*older, Change(None, enrolment.credential)),
+        )
+        return enrolment if answer is ChangeAnswer.DONE else NotBound.CHANGED_ELSEWHERE
+
+    def under_way(self, account: Account, factor: FactorName) -> Enrolment | None:
+        """The set-up that was begun, for its page."""
+        for unfinished in _unfinished(account, factor):
+            return self._factors[factor].show_enrolment(account.user, unfinished)
+        return None
+
+    def complete(
+        self, account: Account, factor: FactorName, bound_by: BoundBy, response: Response
+    ) -> Bound | Rejected | Throttled | NotBound:
+        """Register what the response proves, in one Modify that also retires what it replaces."""
+        enrolment = self.under_way(account, factor)
+        if enrolment is None:
+            return NotBound.NOTHING_BEGUN
+        reservation = self._store.reserve(self._throttle.enrolment(enrolment.credential.id))
+        if isinstance(reservation, Throttled):
+            return reservation
+        now = self._clock()
+        answer = self._factors[factor].complete_enrolment(enrolment, response, now)
+        if isinstance(answer, Rejected):
+            return answer
+        spend = answer.accepted.spend
+        if isinstance(spend, StepSpend) and not self._store.raise_to(
+            step_key(account.user.id, spend.credential_id), spend.number, spend.remembered
+        ):
+            return Rejected(Rejection.ALREADY_USED, answer.accepted.retry_in)
+        if isinstance(spend, CredentialSpend):
+            raise TypeError("an enrolment's proof cannot spend another credential")
+        bound = replace(
+            answer.credential,
+            bound_at=now,
+            bound_by=bound_by,
+            generation=enrolment.credential.generation + 1,
+        )
+        replaced = account.credentials.of(factor)
+        changes = (
+            Change(enrolment.credential, bound),
+            *(Change(old, retired(old)) for old in replaced),
+        )
+        done = self._credentials.change(account.user.id, account.credentials, changes)
+        if done is not ChangeAnswer.DONE:
+            return NotBound.CHANGED_ELSEWHERE
+        return Bound(bound, answer.accepted.verification, replaced)
+
+
+def retired(credential: Credential) -> Credential:
+    """The same credential, kept for diagnosis alone and never accepted again."""
+    return replace(credential, state=CredentialState.RETIRED, generation=credential.generation + 1)
+
+
+def _unfinished(account: Account, factor: FactorName) -> tuple[Credential, ...]:
+    return tuple(
+        one
+        for one in account.credentials.records
+        if one.factor == factor and one.state is CredentialState.UNFINISHED
+    )

@@ -1,0 +1,40 @@
+"""The key card: one part, used wherever a set-up key is shown. The only door to segno."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import segno
+
+from idp_mfa.factor import Enrolment
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCard:
+    """A key as people and apps read it.
+
+    ``qr_png`` is a data URI of a raster image: Apple's menu takes no SVG (facts.md 4.1).
+    """
+
+    key: str = field(repr=False)
+    key_groups: tuple[str, ...] = field(repr=False)
+    uri: str = field(repr=False)
+    qr_png: str = field(repr=False)
+    label: str
+    account: str
+    issuer: str
+
+
+def key_card(enrolment: Enrolment) -> KeyCard:
+    """The card of a set-up under way, or of a key that is shown again."""
+    shown = enrolment.shown
+    key = shown["key"]
+    return KeyCard(
+        key=key,
+        key_groups=tuple(key[at : at + 4] for at in range(0, len(key), 4)),
+        uri=shown["uri"],
+        qr_png=segno.make(shown["uri"], error="m").png_data_uri(scale=6, border=4),
+        label=enrolment.credential.label,
+        account=shown["account"],
+        issuer=shown["issuer"],
+    )

@@ -1,0 +1,1 @@
+"""Pages of our own: the sign-in, the portal, and what machines ask about health."""

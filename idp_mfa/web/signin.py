@@ -1,0 +1,364 @@
+"""The sign-in's pages: password, the yellow screen, and what a sign-in that ended says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from flask import Response, request
+
+from idp_mfa import factor as contract
+from idp_mfa.browser import Browser, Route, csrf_of
+from idp_mfa.factor import Factor, Rejected
+from idp_mfa.model import FactorName, Refusal, Service, TransactionId
+from idp_mfa.policy.model import Policy
+from idp_mfa.signin.flow import (
+    Authenticated,
+    AwaitChoice,
+    AwaitEnrolment,
+    AwaitIdentity,
+    AwaitResponse,
+    Refused,
+)
+from idp_mfa.signin.outcomes import (
+    Absent,
+    AnswerNotAccepted,
+    At,
+    Begun,
+    Gone,
+    OtherBrowser,
+    PasswordNotAccepted,
+    PasswordThrottled,
+    Stale,
+)
+from idp_mfa.signin.service import SignIn, choice_of
+from idp_mfa.signin.transaction import Transaction
+
+_ANSWERED_AT_ONCE = frozenset(
+    {Refusal.CANCELLED, Refusal.INTERACTION_REQUIRED, Refusal.IDENTITY_SWITCH}
+)
+"""Endings that need no page of ours: the service is told straight away."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceShown:
+    """A service in the reader's language."""
+
+    name: str
+    host: str
+    logo: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerProblem:
+    """What the page says of an answer that does not count."""
+
+    kind: str
+    left: int
+    seconds: int | None
+    issuer: str
+
+
+class SignInPages:
+    """The face of the sign-in; it knows no protocol, only where a finished one is fetched."""
+
+    def __init__(
+        self,
+        *,
+        signin: SignIn,
+        browser: Browser,
+        factors: Mapping[FactorName, Factor],
+        policy: Callable[[], Policy],
+        issuer: str,
+    ) -> None:
+        self._signin = signin
+        self._browser = browser
+        self._factors = factors
+        self._policy = policy
+        self._issuer = issuer
+
+    def routes(self) -> tuple[Route, ...]:
+        """The table of addresses."""
+        here = "/signin/<id>"
+        return (
+            Route(here, "signin.show", self.show),
+            Route(f"{here}/identity", "signin.identity", self.identity, ("POST",)),
+            Route(f"{here}/choose", "signin.choices", self.choices),
+            Route(f"{here}/choose", "signin.choose", self.choose, ("POST",)),
+            Route(f"{here}/response", "signin.response", self.response, ("POST",)),
+            Route(f"{here}/cancel", "signin.cancel", self.cancel, ("POST",)),
+            Route(f"{here}/again", "signin.again", self.again, ("POST",)),
+            *(
+                Route(f"{here}/{step}", f"signin.{step}.back", self.back)
+                for step in ("identity", "response", "cancel", "again")
+            ),
+        )
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def show(self, id: str) -> Response:
+        """Where this sign-in stands."""
+        browser, key = self._browser, TransactionId(id)
+        found = self._signin.arrive(
+            key, browser.binding(key), browser.session_cookie(), browser.seen()
+        )
+        if not isinstance(found, At):
+            return self._absent(found)
+        if found.binding is not None:
+            response = self._draw(found.transaction, found.binding)
+            return browser.set_binding(response, key, found.binding)
+        return self._draw(found.transaction, browser.binding(key) or "")
+
+    def back(self, id: str) -> Response:
+        """A reload of a step's address: the page is where the transaction is."""
+        return self._browser.see_other(f"/signin/{id}")
+
+    def choices(self, id: str) -> Response:
+        """All usable factors: "use another method"."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        found = self._signin.look(key, binding)
+        if not isinstance(found, Transaction):
+            return self._absent(found)
+        choice = choice_of(found)
+        if choice is None:
+            return browser.see_other(f"/signin/{id}")
+        return self._draw_choice(found, choice, binding or "")
+
+    # -- moving ------------------------------------------------------------------------------
+
+    def identity(self, id: str) -> Response:
+        """The password form."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        if not browser.csrf_right(binding):
+            return self.back(id)
+        login = request.form.get("username", "")
+        found = self._signin.identify(
+            key,
+            binding,
+            self._version(),
+            login=login[:256],
+            password=request.form.get("password", "").encode(),
+            seen=browser.seen(),
+            shared_computer=request.form.get("shared_computer") == "1",
+        )
+        match found:
+            case PasswordNotAccepted(transaction):
+                return self._draw_password(transaction, binding or "", login, "wrong", None)
+            case PasswordThrottled(transaction, wait):
+                return self._draw_password(
+                    transaction, binding or "", login, "throttled", int(wait.total_seconds()) + 1
+                )
+            case At() | Stale() | OtherBrowser() | Gone():
+                return self._after(found)
+            case never:
+                assert_never(never)
+
+    def choose(self, id: str) -> Response:
+        """One of the offered factors."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        if not browser.csrf_right(binding):
+            return self.back(id)
+        wanted = FactorName(request.form.get("factor", ""))
+        return self._after(
+            self._signin.choose(key, binding, self._version(), wanted, browser.seen())
+        )
+
+    def response(self, id: str) -> Response:
+        """The answer to what was asked."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        if not browser.csrf_right(binding):
+            return self.back(id)
+        found = self._signin.respond(
+            key,
+            binding,
+            self._version(),
+            contract.Response(dict(request.form.items())),
+            browser.seen(),
+        )
+        match found:
+            case AnswerNotAccepted(transaction, rejected, left):
+                return self._draw_challenge(
+                    transaction, binding or "", self._problem(rejected, left)
+                )
+            case At() | Stale() | OtherBrowser() | Gone():
+                return self._after(found)
+            case never:
+                assert_never(never)
+
+    def cancel(self, id: str) -> Response:
+        """Back to the service without signing in."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        if not browser.csrf_right(binding):
+            return self.back(id)
+        return self._after(self._signin.cancel(key, binding, browser.seen()))
+
+    def again(self, id: str) -> Response:
+        """Begin anew, in this browser, what another browser or an older cookie had begun.
+
+        It carries no token of ours because there is no cookie to bind one to: like the service's
+        own request, it only opens an empty sign-in of this browser's own.
+        """
+        begun = self._signin.begin_again(TransactionId(id), self._browser.seen())
+        return self._browser.begun(begun) if isinstance(begun, Begun) else self._absent(begun)
+
+    # -- drawing -----------------------------------------------------------------------------
+
+    def _after(self, found: At | Stale | Absent) -> Response:
+        match found:
+            case At(transaction, binding):
+                response = self._browser.see_other(f"/signin/{transaction.id}")
+                if binding is not None:
+                    self._browser.set_binding(response, transaction.id, binding)
+                return response
+            case Stale(transaction):
+                # A double click, or an old tab: the page is where the transaction is.
+                return self._browser.see_other(f"/signin/{transaction.id}")
+            case OtherBrowser() | Gone():
+                return self._absent(found)
+            case never:
+                assert_never(never)
+
+    def _absent(self, found: Absent) -> Response:
+        match found:
+            case Gone():
+                return self._browser.page(
+                    "signin/moved.html", 410, kind="expired", service=None, start_url=None
+                )
+            case OtherBrowser(id, service, answered):
+                return self._browser.page(
+                    "signin/moved.html",
+                    409,
+                    kind="answered" if answered else "other-browser",
+                    service=self._shown(service),
+                    restart_action=None if answered else f"/signin/{id}/again",
+                    start_url=service.start_url,
+                )
+            case never:
+                assert_never(never)
+
+    def _draw(self, transaction: Transaction, binding: str) -> Response:
+        resume = f"{transaction.request.resume}/{transaction.id}"
+        match transaction.state:
+            case AwaitIdentity():
+                hint = transaction.request.login_hint or ""
+                return self._draw_password(transaction, binding, hint, None, None)
+            case AwaitChoice() as choice:
+                return self._draw_choice(transaction, choice, binding)
+            case AwaitResponse():
+                return self._draw_challenge(transaction, binding, None)
+            case Authenticated():
+                return self._browser.see_other(resume)
+            case Refused(why) if why in _ANSWERED_AT_ONCE:
+                return self._browser.see_other(resume)
+            case Refused() as refused:
+                return self._draw_refused(transaction, refused, resume)
+            case AwaitEnrolment(_, _, _, because):
+                refused = Refused(Refusal.NO_FACTOR_ENROLLED, because)
+                return self._draw_refused(transaction, refused, resume)
+            case never:
+                assert_never(never)
+
+    def _draw_password(
+        self,
+        transaction: Transaction,
+        binding: str,
+        login: str,
+        error: str | None,
+        wait: int | None,
+    ) -> Response:
+        return self._browser.page(
+            "signin/password.html",
+            # Password managers keep a password that was answered without an error status.
+            200 if error is None else 422,
+            action=f"/signin/{transaction.id}/identity",
+            cancel_action=f"/signin/{transaction.id}/cancel",
+            service=self._shown(transaction.request.service),
+            login=login[:256],
+            error=error,
+            wait=wait,
+            shared_computer=request.form.get("shared_computer") == "1",
+            signed_in_as=None,
+            csrf=csrf_of(binding),
+            version=transaction.version,
+            reference=transaction.reference if error else None,
+        )
+
+    def _draw_choice(self, transaction: Transaction, choice: AwaitChoice, binding: str) -> Response:
+        return self._browser.page(
+            "signin/choose.html",
+            action=f"/signin/{transaction.id}/choose",
+            cancel_action=f"/signin/{transaction.id}/cancel",
+            service=self._shown(transaction.request.service),
+            user=choice.user,
+            because=choice.because,
+            factors=[name for name in self._factors if name in choice.offered],
+            csrf=csrf_of(binding),
+            version=transaction.version,
+            reference=transaction.reference,
+        )
+
+    def _draw_challenge(
+        self, transaction: Transaction, binding: str, problem: AnswerProblem | None
+    ) -> Response:
+        if not isinstance(transaction.state, AwaitResponse):
+            return self._browser.see_other(f"/signin/{transaction.id}")
+        choice, challenge = transaction.state.choice, transaction.state.challenge
+        return self._browser.page(
+            "signin/challenge.html",
+            200 if problem is None else 422,
+            action=f"/signin/{transaction.id}/response",
+            choose_action=f"/signin/{transaction.id}/choose",
+            cancel_action=f"/signin/{transaction.id}/cancel",
+            service=self._shown(transaction.request.service),
+            user=choice.user,
+            because=choice.because,
+            factor=challenge.factor,
+            fields=self._factors[challenge.factor].fields,
+            shown=challenge.shown,
+            others=len(choice.offered) > 1,
+            error=problem,
+            csrf=csrf_of(binding),
+            version=transaction.version,
+            reference=transaction.reference,
+        )
+
+    def _draw_refused(self, transaction: Transaction, refused: Refused, resume: str) -> Response:
+        language = self._browser.language()
+        message = refused.message.get(language) or next(iter(refused.message.values()), None)
+        return self._browser.page(
+            "signin/refused.html",
+            403,
+            refusal=refused.why.value,
+            message=message,
+            service=self._shown(transaction.request.service),
+            return_action=resume,
+            restart_action=None,
+            zone_help=self._zone_help(language)
+            if refused.why is Refusal.NO_FACTOR_ENROLLED
+            else None,
+            reference=transaction.reference,
+        )
+
+    def _zone_help(self, language: str) -> str | None:
+        for zone in self._policy().zones.values():
+            if zone.first_set_up and zone.how_to_reach:
+                return zone.how_to_reach.get(language) or next(iter(zone.how_to_reach.values()))
+        return None
+
+    def _problem(self, rejected: Rejected, left: int) -> AnswerProblem:
+        retry = rejected.retry_in
+        seconds = None if retry is None else int(retry.total_seconds()) + 1
+        return AnswerProblem(rejected.why.value, left, seconds, self._issuer)
+
+    def _shown(self, service: Service) -> ServiceShown:
+        return ServiceShown(service.name(self._browser.language()), service.host, service.logo)
+
+    def _version(self) -> int:
+        sent = request.form.get("version", "")
+        return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 6 else -1

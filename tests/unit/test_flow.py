@@ -1,0 +1,195 @@
+"""The flow: every state with every event, and the promise that nobody gets in without a Permit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from idp_mfa.factor import Challenge
+from idp_mfa.model import (
+    PASSWORD,
+    Acr,
+    Amr,
+    Because,
+    Cause,
+    FactorKind,
+    FactorName,
+    Refusal,
+    User,
+    UserId,
+    Verification,
+)
+from idp_mfa.policy.model import Decision, Deny, EnrolFirst, Permit, StepUp
+from idp_mfa.signin.flow import (
+    Abandoned,
+    Authenticated,
+    AwaitChoice,
+    AwaitEnrolment,
+    AwaitIdentity,
+    AwaitResponse,
+    Enrolled,
+    Event,
+    FactorChosen,
+    FactorVerified,
+    Identified,
+    OutOfTurn,
+    Refused,
+    Rejudged,
+    State,
+    advance,
+)
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+ALICE = User(UserId("id-alice"), "alice", "Alice")
+TOTP, KEY, MATRIX = FactorName("totp"), FactorName("fido2"), FactorName("image_matrix")
+BECAUSE = Because("a rule", "outside", "203.0.113.10", Cause.NETWORK)
+ACR = Acr("class")
+
+
+def verification(factor: FactorName) -> Verification:
+    return Verification(factor, frozenset({FactorKind.POSSESSION}), (Amr("otp"),), NOW)
+
+
+PASSED = (verification(PASSWORD),)
+CHOICE = AwaitChoice(ALICE, PASSED, frozenset({TOTP, KEY}), BECAUSE)
+STATES: dict[str, State] = {
+    "identity": AwaitIdentity(),
+    "choice": CHOICE,
+    "response": AwaitResponse(CHOICE, Challenge(TOTP)),
+    "enrolment": AwaitEnrolment(ALICE, PASSED, frozenset({TOTP}), BECAUSE),
+    "authenticated": Authenticated(ALICE, PASSED, ACR, BECAUSE),
+    "refused": Refused(Refusal.POLICY, BECAUSE),
+}
+EVENTS: dict[str, Event] = {
+    "identified": Identified(ALICE, PASSED),
+    "chosen": FactorChosen(Challenge(KEY)),
+    "chosen-not-offered": FactorChosen(Challenge(MATRIX)),
+    "verified": FactorVerified(verification(TOTP)),
+    "verified-other": FactorVerified(verification(KEY)),
+    "enrolled": Enrolled(verification(TOTP)),
+    "enrolled-not-allowed": Enrolled(verification(KEY)),
+    "rejudged": Rejudged(),
+    "abandoned": Abandoned(Refusal.CANCELLED),
+}
+MOVES = {
+    ("identity", "identified"): Authenticated,
+    ("identity", "abandoned"): Refused,
+    ("choice", "chosen"): AwaitResponse,
+    ("choice", "abandoned"): Refused,
+    ("response", "chosen"): AwaitResponse,
+    ("response", "verified"): Authenticated,
+    ("response", "abandoned"): Refused,
+    ("enrolment", "enrolled"): Authenticated,
+    ("enrolment", "abandoned"): Refused,
+    ("authenticated", "rejudged"): Authenticated,
+}
+
+
+def permit(user: User, verified: tuple[Verification, ...]) -> Decision:
+    return Permit(ACR, BECAUSE)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_with_every_event(state: str, event: str) -> None:
+    after = advance(STATES[state], EVENTS[event], permit)
+    assert type(after) is MOVES.get((state, event), OutOfTurn)
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected"),
+    [
+        (Permit(ACR, BECAUSE), Authenticated),
+        (StepUp(frozenset({TOTP}), BECAUSE), AwaitChoice),
+        (EnrolFirst(frozenset({TOTP}), BECAUSE), AwaitEnrolment),
+        (Deny(Refusal.ACR_UNMET, BECAUSE), Refused),
+    ],
+)
+@pytest.mark.parametrize(
+    ("state", "event"), [key for key, after in MOVES.items() if after is Authenticated]
+)
+def test_every_judgement_leads_where_it_says(
+    state: str, event: str, decision: Decision, expected: type[State]
+) -> None:
+    after = advance(STATES[state], EVENTS[event], lambda user, verified: decision)
+    assert type(after) is expected
+
+
+def test_what_was_verified_is_kept_and_never_invented() -> None:
+    judged: list[tuple[Verification, ...]] = []
+
+    def judge(user: User, verified: tuple[Verification, ...]) -> Decision:
+        judged.append(verified)
+        return Permit(ACR, BECAUSE)
+
+    after = advance(STATES["response"], EVENTS["verified"], judge)
+    assert judged == [(*PASSED, verification(TOTP))]
+    assert isinstance(after, Authenticated)
+    assert after.verified == judged[0]
+
+
+def test_another_method_forgets_the_first_question() -> None:
+    after = advance(STATES["response"], FactorChosen(Challenge(KEY)), permit)
+    assert after == AwaitResponse(CHOICE, Challenge(KEY))
+    assert isinstance(
+        advance(after, FactorVerified(verification(TOTP)), permit),  # type: ignore[arg-type]
+        OutOfTurn,
+    )
+
+
+class AnyVisitor(RuleBasedStateMachine):
+    """Whoever sends whatever in any order, under a judge of any mood."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.state: State = AwaitIdentity()
+        self.permitted: list[tuple[User, tuple[Verification, ...]]] = []
+        self.shown: set[Verification] = set()
+
+    @rule(
+        event=st.sampled_from(sorted(EVENTS)),
+        mood=st.sampled_from(["permit", "step-up", "enrol", "deny"]),
+    )
+    def visit(self, event: str, mood: str) -> None:
+        sent = EVENTS[event]
+
+        def judge(user: User, verified: tuple[Verification, ...]) -> Decision:
+            if mood == "permit":
+                self.permitted.append((user, verified))
+                return Permit(ACR, BECAUSE)
+            if mood == "step-up":
+                return StepUp(frozenset({TOTP, KEY}), BECAUSE)
+            if mood == "enrol":
+                return EnrolFirst(frozenset({TOTP}), BECAUSE)
+            return Deny(Refusal.POLICY, BECAUSE)
+
+        match sent:
+            case Identified(_, verified):
+                self.shown.update(verified)
+            case FactorVerified(done) | Enrolled(done):
+                self.shown.add(done)
+            case _:
+                pass
+        after = advance(self.state, sent, judge)
+        if not isinstance(after, OutOfTurn):
+            self.state = after
+
+    @invariant()
+    def nobody_is_in_without_a_permit(self) -> None:
+        if isinstance(self.state, Authenticated):
+            assert (self.state.user, self.state.verified) in self.permitted
+            assert set(self.state.verified) <= self.shown
+
+    @invariant()
+    def an_end_is_an_end(self) -> None:
+        if isinstance(self.state, Refused):
+            for event in EVENTS.values():
+                assert isinstance(advance(self.state, event, permit), OutOfTurn)
+
+
+TestAnyVisitor = AnyVisitor.TestCase
+TestAnyVisitor.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
