@@ -155,7 +155,7 @@ def matching_steps(credential: Credential, code: str, at: datetime) -> list[int]
     now = int(at.timestamp()) // int(_STEP.total_seconds())
     return [
         step
-        for step in range(now - _DRIFT, now + _DRIFT + 1)
+        for step in range(max(now - _DRIFT, 0), now + _DRIFT + 1)
         if hmac.compare_digest(generator.generate_otp(step), code)
     ]
 
