@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -13,6 +14,8 @@ from babel.support import Translations
 
 Language = Literal["ja", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("ja", "en")
+LANGUAGE_NAMES: Final[Mapping[Language, str]] = {"ja": "日本語", "en": "English"}
+"""Each language in its own words, for the switch."""
 
 _READ_AT_MOST = 512
 """Characters of an Accept-Language header; browsers send far fewer."""
