@@ -95,6 +95,10 @@ class CredentialStore(Protocol):
         """All changes and the manifest in one Modify, against the version that was read."""
         ...
 
+    def clear(self, user_id: UserId, read: Credentials) -> ChangeAnswer:
+        """Everything out, what does not open too: ``change`` never makes that be forgotten."""
+        ...
+
 
 # -- the store -------------------------------------------------------------------------------
 

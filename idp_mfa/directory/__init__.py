@@ -1,0 +1,1 @@
+"""Directories: who people are, and the sealed records of their factors."""

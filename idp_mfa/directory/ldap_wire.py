@@ -1,0 +1,290 @@
+"""One connection to an LDAP server: verified, bounded in time, and never chasing a referral.
+
+The only place that speaks to ldap3. Its defaults follow referrals with the password to any host,
+check no certificate, wait for ever and read the schema: all are off here. Whatever it raises ends
+here as ``Unavailable``.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal
+from urllib.parse import urlsplit
+
+import ldap3
+from ldap3.core.exceptions import LDAPException
+
+from idp_mfa.directory.options import LdapOptions
+from idp_mfa.ports import Unavailable
+
+Stopwatch = Callable[[], float]
+"""Seconds that only ever rise."""
+
+SUCCESS = 0
+SIZE_LIMIT_EXCEEDED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: attribute names in lower case, values as they came."""
+
+    dn: str
+    values: Mapping[str, tuple[bytes, ...]]
+
+    def first(self, name: str) -> bytes | None:
+        """The first value of an attribute, or None."""
+        return next(iter(self.values.get(name.lower(), ())), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """Values out of and into one attribute; either may be empty."""
+
+    attribute: str
+    remove: tuple[bytes, ...]
+    add: tuple[bytes, ...]
+
+
+class _Deadlined:
+    """A socket that gives up at one moment, however its peer trickles."""
+
+    def __init__(self, inner: socket.socket, now: Stopwatch) -> None:
+        self.inner = inner
+        self.until = 0.0
+        self._now = now
+
+    def recv(self, size: int) -> bytes:
+        self._arm()
+        return self.inner.recv(size)
+
+    def sendall(self, octets: bytes) -> None:
+        self._arm()
+        self.inner.sendall(octets)
+
+    def shutdown(self, how: int) -> None:
+        self.inner.shutdown(how)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    @property
+    def quiet(self) -> bool:
+        """Still open, and nothing unasked has come: a peer that hung up shows as readable."""
+        try:
+            self.inner.settimeout(0)
+            self.inner.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _arm(self) -> None:
+        left = self.until - self._now()
+        if left <= 0:
+            raise TimeoutError
+        self.inner.settimeout(left)
+
+
+class VerifiedTls(ldap3.Tls):
+    """One context for all connections to a server: chain and host name hold, or nothing opens."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._context = context
+
+    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002
+        """The handshake, at once and always."""
+        plain = connection.socket
+        if isinstance(plain, _Deadlined):
+            plain = plain.inner
+        connection.socket = self._context.wrap_socket(plain, server_hostname=connection.server.host)
+
+
+def tls_of(uri: str, options: LdapOptions) -> VerifiedTls | None:
+    """TLS for a URI, None for loopback in clear; ``ValueError`` if the options allow neither."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
+        raise ValueError(f"{uri} is neither ldap://host nor ldaps://host")
+    if parts.scheme == "ldap" and not options.start_tls:
+        if not (options.allow_plaintext or _is_loopback(parts.hostname)):
+            raise ValueError(f"{uri} goes in clear: take ldaps:// or start_tls")
+        return None
+    try:
+        context = ssl.create_default_context(
+            cafile=None if options.ca_file is None else str(options.ca_file)
+        )
+    except OSError as error:
+        raise ValueError(f"ca_file {options.ca_file}: {error.strerror}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return VerifiedTls(context)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+class Wire:
+    """One connection, used by one thread at a time.
+
+    ``spent`` is set once a bind or a change was sent: to ask again could count it twice, so that
+    one waits for its whole ``operation`` seconds. ``broken`` is set when no answer can be expected
+    here any more.
+    """
+
+    def __init__(self, uri: str, tls: VerifiedTls | None, operation: float, now: Stopwatch) -> None:
+        self.uri = uri
+        self.kept_since = 0.0
+        self.spent = False
+        self.broken = False
+        self.timed_out = False
+        parts = urlsplit(uri)
+        server = ldap3.Server(
+            parts.hostname or "",
+            port=parts.port,
+            use_ssl=parts.scheme == "ldaps",
+            tls=tls,
+            get_info=ldap3.NONE,
+            allowed_referral_hosts=[],
+        )
+        self._connection = ldap3.Connection(
+            server,
+            client_strategy=ldap3.SYNC,
+            auto_bind=ldap3.AUTO_BIND_NONE,
+            auto_referrals=False,
+            use_referral_cache=False,
+            check_names=False,
+            raise_exceptions=False,
+        )
+        self._now = now
+        self._operation = operation
+        self._deadline = 0.0
+        self._patience = 0.0
+
+    def begin(self, deadline: float, patience: float) -> None:
+        """A new piece of work: all of it by ``deadline``, each search within ``patience``."""
+        self._deadline, self._patience = deadline, patience
+        self.spent = False
+
+    def open(self) -> None:
+        """Connect, with TLS for ``ldaps://``."""
+        left = min(self._patience, self._deadline - self._now())
+        self._connection.server.connect_timeout = max(left, 0.01)
+        self._ask(lambda: self._connection.open(read_server_info=False), left)
+        self._hold()
+
+    def start_tls(self) -> None:
+        """StartTLS, with the certificate verified."""
+        self._ask(lambda: self._connection.start_tls(read_server_info=False), self._patience)
+        self._hold()
+
+    def search(
+        self,
+        base: str,
+        filter_: str,
+        attributes: Sequence[str],
+        *,
+        scope: Literal["BASE", "SUBTREE"] = "SUBTREE",
+        size_limit: int = 0,
+    ) -> tuple[Entry, ...]:
+        """The entries found; more than the limit is no error, continuations are not followed."""
+        connection = self._connection
+        code = self._ask(
+            lambda: connection.search(
+                base,
+                filter_,
+                scope,
+                dereference_aliases=ldap3.DEREF_NEVER,
+                attributes=list(attributes) or [ldap3.NO_ATTRIBUTES],
+                size_limit=size_limit,
+            ),
+            self._patience,
+        )
+        if code not in (SUCCESS, SIZE_LIMIT_EXCEEDED):
+            raise Unavailable("directory", f"{self.uri}: a search ended with result {code}")
+        return tuple(
+            Entry(
+                found["dn"],
+                {name.lower(): tuple(values) for name, values in found["raw_attributes"].items()},
+            )
+            for found in connection.response or ()
+            if found["type"] == "searchResEntry"
+        )
+
+    def bind(self, dn: str, password: bytes) -> int:
+        """The result code of one simple bind; the password goes byte for byte."""
+        connection = self._connection
+        connection.user, connection.password = dn, password
+        connection.authentication = ldap3.SIMPLE
+        self.spent = True
+        try:
+            return self._ask(lambda: connection.bind(read_server_info=False), self._operation)
+        finally:
+            # ldap3 keeps the password, and the request that carried it.
+            connection.password = connection.request = None
+
+    def modify(self, dn: str, modifications: Sequence[Modification]) -> int:
+        """The result code of one Modify: per attribute first what goes, then what comes."""
+        changes = {
+            one.attribute: [
+                (act, list(values))
+                for act, values in ((ldap3.MODIFY_DELETE, one.remove), (ldap3.MODIFY_ADD, one.add))
+                if values
+            ]
+            for one in modifications
+            if one.remove or one.add
+        }
+        self.spent = True
+        return self._ask(
+            lambda: self._connection.modify(dn, changes),  # type: ignore[no-untyped-call]
+            self._operation,
+        )
+
+    @property
+    def usable(self) -> bool:
+        """Nothing says that the server has hung up."""
+        held = self._connection.socket
+        return isinstance(held, _Deadlined) and held.quiet
+
+    def close(self) -> None:
+        """Let go without a word: of a socket shared by a fork only our end goes."""
+        if self._connection.socket is not None:
+            self._connection.socket.close()
+
+    def _hold(self) -> None:
+        plain = self._connection.socket
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._connection.socket = _Deadlined(plain, self._now)
+
+    def _ask(self, act: Callable[[], object], within: float) -> int:
+        connection = self._connection
+        until = min(self._now() + within, self._deadline)
+        if isinstance(connection.socket, _Deadlined):
+            connection.socket.until = until
+        connection.result = None
+        try:
+            act()
+            return SUCCESS if connection.result is None else int(connection.result["result"])
+        # A garbled answer makes ldap3 raise anything at all.
+        except Exception as error:
+            self.broken = True
+            self.timed_out = isinstance(error, TimeoutError) or self._now() >= until
+            raise Unavailable("directory", f"{self.uri}: {_in_words(error)}") from None
+
+
+def _in_words(error: Exception) -> str:
+    """The kind of error alone: its text could quote what was sent."""
+    match error:
+        case TimeoutError():
+            return "no answer in time"
+        case LDAPException() | OSError():
+            return type(error).__name__
+        case _:
+            return "an answer that cannot be read"

@@ -1,0 +1,305 @@
+"""People and their sealed records in one SQLite file: the embedded default."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from idp_mfa.directory.options import SqliteOptions
+from idp_mfa.directory.records import (
+    Rewrite,
+    Stored,
+    cleared,
+    opened,
+    rewritten,
+    usable_password,
+)
+from idp_mfa.model import (
+    Account,
+    AccountState,
+    Clock,
+    Credentials,
+    Randomness,
+    Standing,
+    User,
+    UserId,
+)
+from idp_mfa.ports import Change, ChangeAnswer, PasswordAnswer, Unavailable
+from idp_mfa.sealed import Sealer
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS person (
+    id TEXT PRIMARY KEY,
+    login TEXT NOT NULL,
+    login_key TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL,
+    password_hash TEXT NOT NULL,
+    password_changed_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    groups_json TEXT NOT NULL,
+    attributes_json TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS record (
+    person TEXT NOT NULL REFERENCES person (id),
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (person, sealed)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifest (
+    person TEXT PRIMARY KEY REFERENCES person (id),
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """Whom to add; ``password`` byte for byte."""
+
+    login: str
+    display_name: str
+    password: bytes
+    groups: frozenset[str]
+    attributes: Mapping[str, tuple[str, ...]]
+
+
+class SqliteDirectory:
+    """``Directory`` and ``CredentialStore``; safe for many threads and processes at once."""
+
+    def __init__(
+        self, options: SqliteOptions, *, sealer: Sealer, clock: Clock, randomness: Randomness
+    ) -> None:
+        self._options = options
+        self._sealer = sealer
+        self._clock = clock
+        self._randomness = randomness
+        self._hasher = PasswordHasher(
+            time_cost=options.argon2_iterations,
+            memory_cost=options.argon2_memory_kib,
+            parallelism=options.argon2_lanes,
+        )
+        self._decoy = self._hash(randomness(16))
+        self._make_private()
+        with self._connection() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+
+    # -- Directory ---------------------------------------------------------------------------
+
+    def find(self, login: str) -> Account | None:
+        """The account of a login, in any width and case, as LDAP directories match it."""
+        return self._account("login_key = ?", _login_key(login))
+
+    def authenticate(self, account: Account | None, password: bytes) -> PasswordAnswer:
+        """One Argon2 verification, for nobody too."""
+        if not usable_password(password):
+            return PasswordAnswer.UNUSABLE
+        hashed = None
+        if account is not None:
+            with self._connection() as connection:
+                row = connection.execute(
+                    "SELECT password_hash FROM person WHERE id = ?", (account.user.id,)
+                ).fetchone()
+            hashed = None if row is None else row["password_hash"]
+        try:
+            self._hasher.verify(hashed or self._decoy, password)
+        except VerificationError:
+            return PasswordAnswer.WRONG
+        except InvalidHashError:
+            raise Unavailable("directory", "a password hash cannot be read") from None
+        return PasswordAnswer.WRONG if hashed is None else PasswordAnswer.RIGHT
+
+    def read(self, user_id: UserId) -> Account | None:
+        """The account as it stands now."""
+        return self._account("id = ?", user_id)
+
+    def search(self, text: str, limit: int) -> Sequence[User]:
+        """People whose login, name or mail begins with a text."""
+        beginning = _login_key(text)
+        if not beginning:
+            return ()
+        with self._connection() as connection:
+            rows = connection.execute("SELECT * FROM person ORDER BY login_key").fetchall()
+        found = (
+            _user(row)
+            for row in rows
+            if any(
+                _login_key(value).startswith(beginning)
+                for value in (
+                    row["login"],
+                    row["display_name"],
+                    *json.loads(row["attributes_json"]).get("mail", ()),
+                )
+            )
+        )
+        return tuple(user for user, _ in zip(found, range(limit), strict=False))
+
+    def ping(self) -> None:
+        """The file opens and answers."""
+        with self._connection() as connection:
+            connection.execute("SELECT count(*) FROM person").fetchone()
+
+    # -- CredentialStore ---------------------------------------------------------------------
+
+    def change(self, user_id: UserId, read: Credentials, changes: Sequence[Change]) -> ChangeAnswer:
+        """All changes and the manifest in one transaction."""
+        return self._change(
+            user_id, lambda stored: rewritten(stored, user_id, read, changes, self._sealer)
+        )
+
+    def clear(self, user_id: UserId, read: Credentials) -> ChangeAnswer:
+        """Everything out, what does not open too, in one transaction."""
+        return self._change(user_id, lambda stored: cleared(stored, user_id, read, self._sealer))
+
+    # -- people ------------------------------------------------------------------------------
+
+    def add_user(self, person: NewPerson) -> UserId | None:
+        """A new account, or None if the login is taken."""
+        user_id = UserId(base64.b32encode(self._randomness(15)).decode("ascii").lower())
+        row = (
+            user_id,
+            person.login,
+            _login_key(person.login),
+            person.display_name,
+            self._hash(person.password),
+            self._clock().isoformat(),
+            AccountState.ACTIVE.value,
+            json.dumps(sorted(person.groups)),
+            json.dumps({name: list(values) for name, values in person.attributes.items()}),
+        )
+        with self._connection() as connection:
+            added = connection.execute(
+                "INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
+            )
+            return user_id if added.rowcount == 1 else None
+
+    def set_password(self, user_id: UserId, password: bytes) -> None:
+        """A new password, with the moment of its change."""
+        with self._connection() as connection:
+            connection.execute(
+                "UPDATE person SET password_hash = ?, password_changed_at = ? WHERE id = ?",
+                (self._hash(password), self._clock().isoformat(), user_id),
+            )
+
+    def set_state(self, user_id: UserId, state: AccountState) -> None:
+        """Lock, disable, let expire or take back."""
+        with self._connection() as connection:
+            connection.execute("UPDATE person SET state = ? WHERE id = ?", (state.value, user_id))
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _make_private(self) -> None:
+        """SQLite gives its own files the mode of the database, and password hashes are in them."""
+        try:
+            os.close(os.open(self._options.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise Unavailable("directory", f"{self._options.path}: {error.strerror}") from None
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for each piece of work: none is shared by threads or forks."""
+        try:
+            connection = sqlite3.connect(
+                self._options.path,
+                timeout=self._options.busy_timeout.total_seconds(),
+                isolation_level=None,
+            )
+        except sqlite3.Error as error:
+            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            yield connection
+        except sqlite3.Error as error:
+            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
+        finally:
+            connection.close()
+
+    def _account(self, where: str, value: str) -> Account | None:
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            row = connection.execute(f"SELECT * FROM person WHERE {where}", (value,)).fetchone()  # noqa: S608
+            stored = None if row is None else _stored(connection, row["id"])
+        if row is None or stored is None:
+            return None
+        user = _user(row)
+        return Account(
+            user=user,
+            groups=frozenset(json.loads(row["groups_json"])),
+            attributes={
+                name: tuple(values) for name, values in json.loads(row["attributes_json"]).items()
+            },
+            standing=Standing(
+                AccountState(row["state"]), datetime.fromisoformat(row["password_changed_at"])
+            ),
+            credentials=opened(stored, user.id, self._sealer),
+        )
+
+    def _change(
+        self, user_id: UserId, decide: Callable[[Stored], Rewrite | ChangeAnswer]
+    ) -> ChangeAnswer:
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            known = connection.execute("SELECT 1 FROM person WHERE id = ?", (user_id,)).fetchone()
+            if known is None:
+                return ChangeAnswer.LOST_RACE
+            match decide(_stored(connection, user_id)):
+                case Rewrite() as rewrite:
+                    _rewrite(connection, user_id, rewrite)
+                case ChangeAnswer() as answer:
+                    return answer
+                case never:
+                    assert_never(never)
+            connection.execute("COMMIT")
+        return ChangeAnswer.DONE
+
+    def _hash(self, password: bytes) -> str:
+        return self._hasher.hash(password)
+
+
+def _login_key(text: str) -> str:
+    """What two spellings of one login share: width, case and blanks fall away."""
+    folded = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode()).casefold()
+    return " ".join(folded.split())
+
+
+def _user(row: Any) -> User:
+    return User(UserId(row["id"]), row["login"], row["display_name"])
+
+
+def _stored(connection: sqlite3.Connection, user_id: str) -> Stored:
+    records = connection.execute("SELECT sealed FROM record WHERE person = ?", (user_id,))
+    manifest = connection.execute(
+        "SELECT sealed FROM manifest WHERE person = ?", (user_id,)
+    ).fetchone()
+    return Stored(
+        tuple(row["sealed"] for row in records), None if manifest is None else manifest["sealed"]
+    )
+
+
+def _rewrite(connection: sqlite3.Connection, user_id: UserId, rewrite: Rewrite) -> None:
+    connection.executemany(
+        "DELETE FROM record WHERE person = ? AND sealed = ?",
+        [(user_id, sealed) for sealed in rewrite.remove],
+    )
+    connection.executemany(
+        "INSERT INTO record VALUES (?, ?)", [(user_id, sealed) for sealed in rewrite.add]
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (user_id, rewrite.new_manifest)
+    )
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", type(error).__name__)
