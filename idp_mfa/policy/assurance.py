@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from idp_mfa.model import Acr, Amr, FactorKind, Verification
+from idp_mfa.model import Acr, Amr, FactorKind, FactorName, Verification
 from idp_mfa.policy.model import Assurance
 
 REFEDS_MFA = Acr("https://refeds.org/profile/mfa")
@@ -15,6 +15,18 @@ PASSWORD_PROTECTED_TRANSPORT = Acr(
 )
 PASSWORD_CLASS = Acr("urn:oasis:names:tc:SAML:2.0:ac:classes:Password")
 UNSPECIFIED = Acr("urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified")
+
+PASSWORD_KINDS = frozenset({FactorKind.KNOWLEDGE})
+SHIPPED_FACTORS: Mapping[FactorName, frozenset[FactorKind]] = {
+    FactorName("totp"): frozenset({FactorKind.POSSESSION}),
+    FactorName("fido2"): frozenset({FactorKind.POSSESSION, FactorKind.KNOWLEDGE}),
+    FactorName("image_matrix"): frozenset({FactorKind.KNOWLEDGE}),
+    FactorName("recovery_code"): frozenset(),
+}
+"""The factors that policies may always name, and the kinds each can show at best.
+
+A recovery code is of no kind: it counts where a rule names it, and never for a class.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,13 @@ class Facts:
     fresh_after: datetime | None
     at: datetime
 
+    @property
+    def counting(self) -> tuple[Verification, ...]:
+        """What was shown and is not too old to count at all."""
+        if self.fresh_after is None:
+            return self.verified
+        return tuple(done for done in self.verified if done.at >= self.fresh_after)
+
 
 class Truth(Enum):
     """A condition is true, false, or unknown for want of a fact."""
@@ -213,13 +220,24 @@ class Deny:
 Decision = Permit | StepUp | EnrolFirst | Deny
 
 
+class Effect(Enum):
+    """What became of a rule."""
+
+    PASSED_OVER = "passed over"
+    JOINED = "joined with the next match"
+    """A require whose condition is unknown: it must hold besides what decides."""
+    DECIDED = "decided"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one rule said."""
+    """What one rule said, and what it would do or did."""
 
     rule: str
     line: int
+    then: Outcome
     matched: Matched
+    effect: Effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,210 @@
+"""A policy's own tests, tried by the evaluator of production."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import assert_never
+
+from idp_mfa.model import (
+    PASSWORD,
+    Acr,
+    FactorKind,
+    FactorName,
+    Page,
+    Refusal,
+    ServiceId,
+    User,
+    UserId,
+    Verification,
+)
+from idp_mfa.policy.assurance import PASSWORD_KINDS
+from idp_mfa.policy.decide import decide
+from idp_mfa.policy.model import (
+    Address,
+    Decided,
+    Decision,
+    Deny,
+    Effect,
+    EnrolFirst,
+    Facts,
+    Permit,
+    Policy,
+    Skip,
+    StepUp,
+)
+from idp_mfa.policy.zones import locate
+from idp_mfa.yaml_document import Place
+
+UNREADABLE = "unreadable"
+"""A record that cannot be opened."""
+UNUSABLE = "unusable"
+"""A record that may not sign in: disabled, suspended, unfinished."""
+
+_NO_SERVICE = ServiceId("")
+_AT = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+class Standing(Enum):
+    """How the credentials stand that are not in ``enrolled``."""
+
+    CLEAR = "clear"
+    UNREADABLE = UNREADABLE
+    UNUSABLE = UNUSABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A request in a policy's own words; ``verified`` says how long ago each was shown."""
+
+    address: Address | None
+    page: Page = Page.SIGN_IN
+    service: ServiceId = _NO_SERVICE
+    service_tags: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    asked: tuple[Acr, ...] = ()
+    enrolled: frozenset[FactorName] = frozenset()
+    standing: Standing = Standing.CLEAR
+    verified: tuple[tuple[FactorName, timedelta], ...] = ((PASSWORD, timedelta()),)
+
+
+class Outcome(Enum):
+    """What a test expects; ``skip`` is a permit by a rule that asks for nothing."""
+
+    SKIP = "skip"
+    PERMIT = "permit"
+    ASK = "ask"
+    ENROL = "enrol"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must come out; None is not looked at."""
+
+    outcome: Outcome
+    factors: frozenset[FactorName] | None = None
+    acr: Acr | None = None
+    why: Refusal | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test."""
+
+    name: str
+    given: Given
+    expected: Expected
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A test with what came out; ``wrong`` is None if it is what was expected."""
+
+    case: Case
+    decided: Decided
+    wrong: str | None
+
+
+def facts_of(
+    policy: Policy,
+    given: Given,
+    factors: Mapping[FactorName, frozenset[FactorKind]],
+    at: datetime = _AT,
+) -> Facts:
+    """The facts of a request as a test or ``explain`` puts it; each factor is shown at its best."""
+    kinds = {**factors, PASSWORD: PASSWORD_KINDS}
+    return Facts(
+        user=User(UserId("test"), "test", "test"),
+        groups=given.groups,
+        attributes={},
+        service=given.service,
+        service_tags=given.service_tags,
+        page=given.page,
+        acr_values=given.asked,
+        zone=locate(policy, given.address),
+        address=None if given.address is None else str(given.address),
+        enrolled={name: kinds[name] for name in given.enrolled},
+        has_none=not given.enrolled and given.standing is Standing.CLEAR,
+        unreadable=given.standing is Standing.UNREADABLE,
+        verified=tuple(
+            Verification(name, kinds[name], (), at - ago) for name, ago in given.verified
+        ),
+        fresh_after=None,
+        at=at,
+    )
+
+
+def try_all(
+    policy: Policy,
+    cases: Sequence[Case],
+    factors: Mapping[FactorName, frozenset[FactorKind]],
+) -> tuple[Tried, ...]:
+    """Every test of a policy, tried."""
+    return tuple(
+        _tried(case, decide(policy, facts_of(policy, case.given, factors))) for case in cases
+    )
+
+
+def outcome_of(decided: Decided) -> Outcome:
+    """What a decision is called in a test."""
+    match decided.decision:
+        case Permit():
+            last = decided.steps[-1]
+            skipped = last.effect is Effect.DECIDED and isinstance(last.then, Skip)
+            return Outcome.SKIP if skipped else Outcome.PERMIT
+        case StepUp():
+            return Outcome.ASK
+        case EnrolFirst():
+            return Outcome.ENROL
+        case Deny():
+            return Outcome.DENY
+        case never:
+            assert_never(never)
+
+
+def told(decision: Decision) -> str:
+    """A decision in a few words."""
+    match decision:
+        case Permit(acr):
+            return f"permit with {acr}"
+        case StepUp(offered):
+            return f"ask {', '.join(sorted(offered))}"
+        case EnrolFirst(allowed):
+            return f"enrol {', '.join(sorted(allowed))}"
+        case Deny(why):
+            return f"deny ({why.value})"
+        case never:
+            assert_never(never)
+
+
+def _tried(case: Case, decided: Decided) -> Tried:
+    if _as_expected(case.expected, decided):
+        return Tried(case, decided, None)
+    because = decided.decision.because
+    rule = f"rule {because.rule!r}" if because.rule else "no rule"
+    return Tried(case, decided, f"{told(decided.decision)}, by {rule} in zone {because.zone}")
+
+
+def _as_expected(expected: Expected, decided: Decided) -> bool:
+    outcome = outcome_of(decided)
+    if outcome is not expected.outcome and (outcome, expected.outcome) != (
+        Outcome.SKIP,
+        Outcome.PERMIT,
+    ):
+        return False
+    if expected.rule is not None and decided.decision.because.rule != expected.rule:
+        return False
+    match decided.decision:
+        case Permit(acr):
+            return expected.acr in (None, acr)
+        case StepUp(factors) | EnrolFirst(factors):
+            return expected.factors in (None, factors)
+        case Deny(why):
+            return expected.why in (None, why)
+        case never:
+            assert_never(never)

@@ -1,0 +1,46 @@
+"""What, in one word, made a rule decide: read from the trace, never from the rule's wording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from idp_mfa.model import Cause, Verification
+from idp_mfa.policy.conditions import ZONE, all_of, any_of, opposite
+from idp_mfa.policy.model import UNKNOWN, Facts, Matched, Require, Rule, Skip, Step, Truth
+
+
+def is_stale(done: Verification, require: Require, facts: Facts) -> bool:
+    """Whether something was shown too long ago for a require."""
+    if facts.fresh_after is not None and done.at < facts.fresh_after:
+        return True
+    return require.fresh is not None and facts.at - done.at > require.fresh
+
+
+def cause_of_rule(rule: Rule, steps: Sequence[Step], facts: Facts) -> Cause:
+    """The network if the rule names a zone, or if from another zone a skip before it had held."""
+    network = Cause.NETWORK_UNKNOWN if facts.zone == UNKNOWN else Cause.NETWORK
+    for step in steps:
+        if step.rule == rule.name:
+            return network if _names_a_zone(step.matched) else Cause.RULE
+        if isinstance(step.then, Skip) and _elsewhere(step.matched, Truth.TRUE) is Truth.TRUE:
+            return network
+    return Cause.RULE
+
+
+def _names_a_zone(matched: Matched) -> bool:
+    return matched.condition == ZONE.name or any(map(_names_a_zone, matched.parts))
+
+
+def _elsewhere(matched: Matched, hoped: Truth) -> Truth:
+    """The truth if every zone in it were what is hoped for."""
+    match matched.condition:
+        case ZONE.name:
+            return hoped
+        case "all":
+            return all_of(_elsewhere(part, hoped) for part in matched.parts)
+        case "any":
+            return any_of(_elsewhere(part, hoped) for part in matched.parts)
+        case "not":
+            return opposite(_elsewhere(matched.parts[0], opposite(hoped)))
+        case _:
+            return matched.truth

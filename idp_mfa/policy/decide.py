@@ -1,0 +1,219 @@
+"""The decision, pure and total: given who, for whom, from where and what is verified already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from idp_mfa.model import Acr, Because, Cause, FactorName, Refusal, Verification
+from idp_mfa.policy.assurance import kinds_of, levels, reached
+from idp_mfa.policy.cause import cause_of_rule, is_stale
+from idp_mfa.policy.model import (
+    UNKNOWN,
+    Assurance,
+    Decided,
+    Decision,
+    Deny,
+    Effect,
+    Facts,
+    Matched,
+    Permit,
+    Policy,
+    Refuse,
+    Require,
+    Rule,
+    Skip,
+    Step,
+    StepUp,
+    Truth,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Demanded:
+    """A require that has to hold, and the rule that says so."""
+
+    rule: Rule
+    require: Require
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """What the rules come to: ``rule`` decided (None: no rule matched).
+
+    ``demands`` are all to be met; none of them means skip.
+    """
+
+    rule: Rule | None
+    demands: tuple[_Demanded, ...]
+    steps: tuple[Step, ...]
+
+
+def decide(policy: Policy, facts: Facts) -> Decided:
+    """What is to be done now, and each rule that was looked at on the way.
+
+    Nothing that counts was shown: denied, because only a known person can be asked for a factor.
+    """
+    if not kinds_of(facts.counting):
+        return Decided(Deny(Refusal.POLICY, _because(facts, None, Cause.FRESHNESS)), ())
+    ruling = _ruling(policy.rules, facts)
+    return Decided(_decision(policy, facts, ruling), ruling.steps)
+
+
+# -- the rules -------------------------------------------------------------------------------
+
+
+def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
+    """First match wins; an unknown require is joined with the next match, and both must hold."""
+    steps: list[Step] = []
+    joined: list[_Demanded] = []
+    for rule in rules:
+        matched = _matched(rule, facts)
+        effect = _effect(rule, matched.truth)
+        steps.append(Step(rule.name, rule.line, rule.then, matched, effect))
+        match effect, rule.then:
+            case Effect.PASSED_OVER, _:
+                continue
+            case _, Require() as require:
+                joined.append(_Demanded(rule, require))
+        if effect is Effect.DECIDED:
+            return _Ruling(rule, tuple(joined), tuple(steps))
+    return _Ruling(None, (), tuple(steps))
+
+
+def _matched(rule: Rule, facts: Facts) -> Matched:
+    matched = rule.when.match(facts)
+    if isinstance(rule.then, Skip) and facts.zone == UNKNOWN:
+        readable = Matched("zone", "any that is known", UNKNOWN, Truth.FALSE)
+        return Matched("all", "", "", Truth.FALSE, (readable, matched))
+    return matched
+
+
+def _effect(rule: Rule, truth: Truth) -> Effect:
+    match truth, rule.then:
+        case Truth.FALSE, _:
+            return Effect.PASSED_OVER
+        case Truth.TRUE, _:
+            return Effect.DECIDED
+        case Truth.UNKNOWN, Skip():
+            return Effect.PASSED_OVER
+        case Truth.UNKNOWN, Require():
+            return Effect.JOINED
+        case Truth.UNKNOWN, Refuse():
+            return Effect.DECIDED
+        case never:
+            assert_never(never)
+
+
+# -- what is missing -------------------------------------------------------------------------
+
+
+def _decision(policy: Policy, facts: Facts, ruling: _Ruling) -> Decision:
+    rule = ruling.rule
+    if rule is None:
+        return Deny(Refusal.POLICY, _because(facts, None, Cause.NO_RULE))
+    if isinstance(rule.then, Refuse):
+        cause = cause_of_rule(rule, ruling.steps, facts)
+        return Deny(Refusal.POLICY, _because(facts, rule, cause), rule.then.message)
+    if facts.acr_values and not _assertable(policy.assurance, facts):
+        return Deny(Refusal.ACR_UNMET, _because(facts, rule, Cause.SERVICE_DEMAND))
+    unmet = _unmet(ruling.demands, facts)
+    acr = _permitted_class(policy.assurance, facts)
+    if acr is not None and not unmet:
+        return Permit(acr, _because(facts, rule, cause_of_rule(rule, ruling.steps, facts)))
+    offered = _offered(policy.assurance, facts, ruling.demands)
+    if not offered:
+        return _refusal(facts, ruling)
+    return StepUp(offered, _why_asked(unmet, ruling, facts))
+
+
+def _met(require: Require, facts: Facts) -> bool:
+    return _shown(require, facts) and len(kinds_of(facts.counting)) >= require.kinds
+
+
+def _shown(require: Require, facts: Facts) -> bool:
+    return any(
+        done.factor in require.factors and not is_stale(done, require, facts)
+        for done in facts.counting
+    )
+
+
+def _unmet(demands: Sequence[_Demanded], facts: Facts) -> tuple[_Demanded, ...]:
+    return tuple(one for one in demands if not _met(one.require, facts))
+
+
+def _permitted_class(assurance: Assurance, facts: Facts) -> Acr | None:
+    """The first class of those asked that is reached; none asked: the strongest one reached."""
+    really = reached(facts.counting, assurance)
+    wanted = facts.acr_values or really
+    return next((acr for acr in wanted if acr in really), None)
+
+
+def _assertable(assurance: Assurance, facts: Facts) -> bool:
+    return any(level.acr in facts.acr_values for level in levels(assurance))
+
+
+# -- what to offer ---------------------------------------------------------------------------
+
+
+def _with(facts: Facts, factors: Sequence[FactorName]) -> Facts:
+    """The facts if these factors were shown now, at their best."""
+    shown = tuple(Verification(name, facts.enrolled[name], (), facts.at) for name in factors)
+    return replace(facts, verified=(*facts.verified, *shown))
+
+
+def _enough(assurance: Assurance, facts: Facts, demands: Sequence[_Demanded]) -> bool:
+    return not _unmet(demands, facts) and _permitted_class(assurance, facts) is not None
+
+
+def _offered(
+    assurance: Assurance, facts: Facts, demands: Sequence[_Demanded]
+) -> frozenset[FactorName]:
+    """Each factor that is enough alone; else each that is a step of a way that leads there."""
+    alone = frozenset(
+        name for name in facts.enrolled if _enough(assurance, _with(facts, (name,)), demands)
+    )
+    if alone or not _enough(assurance, _with(facts, tuple(facts.enrolled)), demands):
+        return alone
+    missing = [one.require for one in demands if not _shown(one.require, facts)]
+    have = kinds_of(facts.counting)
+    more_kinds = _permitted_class(assurance, facts) is None or any(
+        len(have) < one.require.kinds for one in demands
+    )
+    return frozenset(
+        name
+        for name, kinds in facts.enrolled.items()
+        if any(name in require.factors for require in missing) or (more_kinds and kinds - have)
+    )
+
+
+# -- why -------------------------------------------------------------------------------------
+
+
+def _because(facts: Facts, rule: Rule | None, cause: Cause) -> Because:
+    return Because(rule.name if rule else "", facts.zone, facts.address, cause)
+
+
+def _why_asked(unmet: Sequence[_Demanded], ruling: _Ruling, facts: Facts) -> Because:
+    if not unmet:
+        return _because(facts, ruling.rule, Cause.SERVICE_DEMAND)
+    first = unmet[0]
+    old = any(
+        done.factor in first.require.factors and is_stale(done, first.require, facts)
+        for done in facts.verified
+    )
+    if old and not _shown(first.require, facts):
+        return _because(facts, first.rule, Cause.FRESHNESS)
+    return _because(facts, first.rule, cause_of_rule(first.rule, ruling.steps, facts))
+
+
+def _refusal(facts: Facts, ruling: _Ruling) -> Deny:
+    """Why no factor that is there would do: never a permit."""
+    if facts.unreadable:
+        why, cause = Refusal.CREDENTIAL_UNREADABLE, Cause.UNREADABLE
+    elif not facts.enrolled or _unmet(ruling.demands, _with(facts, tuple(facts.enrolled))):
+        why, cause = Refusal.NO_FACTOR_ENROLLED, Cause.NO_FACTOR
+    else:
+        why, cause = Refusal.ACR_UNMET, Cause.SERVICE_DEMAND
+    return Deny(why, _because(facts, ruling.rule, cause))

@@ -1,0 +1,120 @@
+"""From YAML to a checked policy, or everything that is wrong with it, with its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from idp_mfa.model import FactorKind, FactorName, Page
+from idp_mfa.policy.assurance import SHIPPED_FACTORS
+from idp_mfa.policy.case_reading import read_cases
+from idp_mfa.policy.cases import Case, try_all
+from idp_mfa.policy.conditions import PAGE, All, OneOf, Vocabulary
+from idp_mfa.policy.model import Assurance, Policy, Require, Rule, Zone
+from idp_mfa.policy.reading import Reader
+from idp_mfa.policy.rules import read_rule
+from idp_mfa.policy.zone_reading import read_zones
+from idp_mfa.policy.zones import lookup
+from idp_mfa.yaml_document import ListNode, Node, Problem, Problems, read
+
+FORMAT = 1
+_KEYS = ("version", "assurance", "zones", "rules", "tests")
+_STRICTEST_FRESH = timedelta(minutes=5)
+
+Factors = Mapping[FactorName, frozenset[FactorKind]]
+"""The factors that a policy may name, and the kinds each can show at best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """A well-written policy with its tests, which were not tried yet."""
+
+    policy: Policy
+    cases: tuple[Case, ...]
+    factors: Factors
+
+
+def load(text: str, source: str, factors: Factors = SHIPPED_FACTORS) -> Policy | Problems:
+    """A policy fit to decide: well written, and its own tests pass.
+
+    ``source`` names the text in problems; ``factors`` are those installed, besides the shipped.
+    """
+    untried = load_untried(text, source, factors)
+    if isinstance(untried, Problems):
+        return untried
+    wrong = tuple(
+        Problem.at(tried.case.place, f"test {tried.case.name!r} fails: {tried.wrong}")
+        for tried in try_all(untried.policy, untried.cases, untried.factors)
+        if tried.wrong is not None
+    )
+    return Problems(wrong) if wrong else untried.policy
+
+
+def load_untried(text: str, source: str, factors: Factors = SHIPPED_FACTORS) -> Untried | Problems:
+    """A well-written policy, whether or not its tests pass."""
+    document = read(text, source)
+    if isinstance(document, Problems):
+        return document
+    reader = Reader()
+    known = {**SHIPPED_FACTORS, **factors}
+    entries = reader.mapping(document, "a policy", _KEYS, required=("version", "rules"))
+    nodes = {key: entry.value for key, entry in entries.items()}
+    if "version" in nodes:
+        reader.number(nodes["version"], "`version`", range(FORMAT, FORMAT + 1))
+    zones = read_zones(reader, nodes["zones"]) if "zones" in nodes else ()
+    vocabulary = Vocabulary(frozenset(zone.name for zone in zones), frozenset(known))
+    rules = _rules(reader, nodes["rules"], vocabulary) if "rules" in nodes else ()
+    assurance = _assurance(reader, nodes["assurance"]) if "assurance" in nodes else Assurance()
+    cases = read_cases(reader, nodes["tests"], vocabulary) if "tests" in nodes else ()
+    if reader.problems:
+        return Problems(tuple(sorted(reader.problems, key=lambda p: (p.line, p.column))))
+    return Untried(_policy(text, source, zones, rules, assurance), cases, known)
+
+
+def strictest(factors: Factors = SHIPPED_FACTORS) -> Policy:
+    """The policy in force while there is no good copy of the site's own: two kinds or nothing.
+
+    It knows no zone, and every page but the sign-in and the portal's first asks anew.
+    """
+    possession = frozenset(
+        name for name, kinds in factors.items() if FactorKind.POSSESSION in kinds
+    )
+    entry = OneOf(PAGE, frozenset({Page.SIGN_IN.value, Page.PORTAL_HOME.value}))
+    anew = Require(possession, fresh=_STRICTEST_FRESH, kinds=2)
+    rules = (
+        Rule("Two kinds of factor", entry, Require(possession, kinds=2), 1),
+        Rule("Two kinds of factor, shown just now", All(()), anew, 2),
+    )
+    return Policy("strictest", "built in", {}, rules, lookup(()))
+
+
+def _policy(
+    text: str, source: str, zones: tuple[Zone, ...], rules: tuple[Rule, ...], assurance: Assurance
+) -> Policy:
+    version = hashlib.sha256(text.encode()).hexdigest()
+    by_name = {zone.name: zone for zone in zones}
+    return Policy(version, source, by_name, rules, lookup(zones), assurance)
+
+
+def _rules(reader: Reader, node: Node, vocabulary: Vocabulary) -> tuple[Rule, ...]:
+    rules: dict[str, Rule] = {}
+    items = reader.items(node, "`rules`")
+    for item in items:
+        rule = read_rule(reader, item, vocabulary)
+        if rule is not None and rule.name in rules:
+            line = rules[rule.name].line
+            reader.refuse(item.place, f"rule {rule.name!r} stands here twice, first in line {line}")
+        if rule is not None:
+            rules.setdefault(rule.name, rule)
+    if isinstance(node, ListNode) and not items:
+        reader.refuse(node.place, "`rules` names nothing: everybody would be denied")
+    return tuple(rules.values())
+
+
+def _assurance(reader: Reader, node: Node) -> Assurance:
+    entries = reader.mapping(node, "`assurance`", ("gakunin_aal2",))
+    if "gakunin_aal2" not in entries:
+        return Assurance()
+    return Assurance(reader.flag(entries["gakunin_aal2"].value, "`gakunin_aal2`"))

@@ -1,0 +1,99 @@
+"""From the YAML of the zones to zones; no prefix stands twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_interface, ip_network
+
+from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Network, Zone, ZoneKind, ZoneName
+from idp_mfa.policy.reading import Reader
+from idp_mfa.policy.zones import unmapped_network
+from idp_mfa.yaml_document import Entry, MappingNode, Node, Place
+
+_ZONE = ("kind", "networks", "owner", "note", "own_factor", "how_to_reach")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_RESERVED = (OUTSIDE, UNKNOWN)
+
+_Taken = dict[Network, tuple[ZoneName, Place]]
+
+
+def read_zones(reader: Reader, node: Node) -> tuple[Zone, ...]:
+    """All zones of a policy."""
+    if not isinstance(node, MappingNode):
+        reader.refuse(node.place, "`zones` must be a mapping from names to zones")
+        return ()
+    taken: _Taken = {}
+    return tuple(_zone(reader, entry, taken) for entry in node.entries)
+
+
+def _zone(reader: Reader, entry: Entry, taken: _Taken) -> Zone:
+    name = ZoneName(entry.key.text)
+    if name in _RESERVED:
+        reader.refuse(entry.key.place, f"`{name}` is what addresses in no zone are called")
+    elif not _NAME.fullmatch(name):
+        reader.refuse(entry.key.place, f"`{name}`: a zone's name is a-z, 0-9, `-` and `_`")
+    keys = reader.mapping(entry.value, f"zone `{name}`", _ZONE, required=("kind", "networks"))
+    return Zone(
+        name=name,
+        kind=_kind(reader, keys),
+        networks=_networks(reader, keys, name, taken),
+        owner=_text(reader, keys, "owner"),
+        note=_text(reader, keys, "note"),
+        own_factor="own_factor" in keys and reader.flag(keys["own_factor"].value, "`own_factor`"),
+        how_to_reach=reader.by_language(keys["how_to_reach"].value, "`how_to_reach`")
+        if "how_to_reach" in keys
+        else {},
+    )
+
+
+def _kind(reader: Reader, keys: Mapping[str, Entry]) -> ZoneKind:
+    if "kind" not in keys:
+        return ZoneKind.OTHER
+    known = frozenset(kind.value for kind in ZoneKind)
+    words = reader.words(keys["kind"].value, "`kind`", known)
+    return ZoneKind(next(iter(words), ZoneKind.OTHER.value))
+
+
+def _text(reader: Reader, keys: Mapping[str, Entry], key: str) -> str:
+    return reader.text(keys[key].value, f"`{key}`") if key in keys else ""
+
+
+def _networks(
+    reader: Reader, keys: Mapping[str, Entry], name: ZoneName, taken: _Taken
+) -> tuple[Network, ...]:
+    if "networks" not in keys:
+        return ()
+    found: list[Network] = []
+    for word, place in _networks_written(reader, keys["networks"].value):
+        network = _network(reader, word, place)
+        if network is None:
+            continue
+        if network in taken:
+            other, first = taken[network]
+            said = f"`{word}` stands in zone `{other}` already, line {first.line}"
+            reader.refuse(place, said)
+        taken.setdefault(network, (name, place))
+        found.append(network)
+    return tuple(found)
+
+
+def _networks_written(reader: Reader, node: Node) -> list[tuple[str, Place]]:
+    return [
+        (reader.text(item, "a network"), item.place) for item in reader.items(node, "`networks`")
+    ]
+
+
+def _network(reader: Reader, word: str, place: Place) -> Network | None:
+    try:
+        return unmapped_network(ip_network(word))
+    except ValueError:
+        reader.refuse(place, f"`{word}` is no network{_meant(word)}")
+        return None
+
+
+def _meant(word: str) -> str:
+    try:
+        return f": bits are set beyond the prefix; did you mean `{ip_interface(word).network}`?"
+    except ValueError:
+        return "; write it as `192.0.2.0/24` or `2001:db8::/32`"
