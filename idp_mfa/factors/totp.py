@@ -160,6 +160,11 @@ def matching_steps(credential: Credential, code: str, at: datetime) -> list[int]
     ]
 
 
+def code_at(credential: Credential, at: datetime) -> str:
+    """What a device with this key shows at a moment."""
+    return str(pyotp.TOTP(credential.secret["key"]).at(at))
+
+
 def next_code_in(at: datetime) -> timedelta:
     """How long until the app shows another code."""
     return _STEP - timedelta(seconds=at.timestamp() % _STEP.total_seconds())
