@@ -1,9 +1,14 @@
-"""Debian's nginx ending TLS for several host names on one loopback port."""
+"""Debian's nginx ending TLS for several host names on one loopback port.
+
+The identity provider's host is served by the site that we ship; only places, names and where the
+client's address comes from are replaced.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +20,7 @@ ADDRESS_HEADER = "X-Test-Address"
 """By this header a test says from where it seems to come; without it, from off campus."""
 
 OFF_CAMPUS = "203.0.113.10"
+_SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx" / "idp_mfa.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +31,20 @@ class Front:
     authority: Authority
     certificate: KeyPair
 
-    def origin(self, host: str) -> str:
-        """The origin that browsers see."""
-        return origin(host, self.port)
-
 
 def origin(host: str, port: int) -> str:
-    """The origin of a host behind a proxy that will run on ``port``."""
+    """The origin of a host behind a proxy on ``port``."""
     return f"https://{host}:{port}"
 
 
 @contextlib.contextmanager
-def nginx(upstreams: Mapping[str, str], *, port: int | None = None) -> Iterator[Front]:
-    """Serve each host name from the http origin that it is mapped to."""
-    port = port or free_port()
+def nginx(port: int, *, idp: tuple[str, int], services: Mapping[str, int]) -> Iterator[Front]:
+    """Serve the identity provider's host and the services' hosts from their loopback ports."""
     with folder("nginx") as place:
         ca = authority(place)
-        pair = issued(place, ca, tuple(upstreams))
-        (place / "nginx.conf").write_text(_configuration(place, port, pair, upstreams))
+        pair = issued(place, ca, (idp[0], *services))
+        (place / "idp.conf").write_text(_shipped_site(place, port, pair, *idp))
+        (place / "nginx.conf").write_text(_configuration(place, port, pair, services))
         hand_over(place, "www-data")
         command = ("/usr/sbin/nginx", "-p", str(place), "-e", str(place / "nginx.log"))
         with running(
@@ -53,7 +55,25 @@ def nginx(upstreams: Mapping[str, str], *, port: int | None = None) -> Iterator[
             yield Front(port, ca, pair)
 
 
-def _configuration(place: Path, port: int, pair: KeyPair, upstreams: Mapping[str, str]) -> str:
+def _shipped_site(place: Path, port: int, pair: KeyPair, host: str, upstream: int) -> str:
+    text = _SHIPPED.read_text()
+    for pattern, replacement in {
+        r"/etc/ssl/\S+/fullchain\.pem": str(pair.certificate),
+        r"/etc/ssl/\S+/key\.pem": str(pair.key),
+        r"unix:/run/idp_mfa/http\.socket": f"127.0.0.1:{upstream}",
+        r"/var/log/nginx/": f"{place}/",
+        r" *listen \[::\]:\d+.*\n": "",
+        r"listen 443": f"listen 127.0.0.1:{port}",
+        r"listen 80": f"listen 127.0.0.1:{free_port()}",
+        r"server_name \S+;": f"server_name {host};",
+        r"(X-Forwarded-For +)\$remote_addr": r"\1$seen",
+    }.items():
+        text, count = re.subn(pattern, replacement, text)
+        assert count, f"the shipped site has no {pattern}"
+    return text
+
+
+def _configuration(place: Path, port: int, pair: KeyPair, services: Mapping[str, int]) -> str:
     owner = "user www-data;" if os.geteuid() == 0 else ""
     temporary = "\n".join(
         f"    {kind}_temp_path {place}/{kind};"
@@ -61,13 +81,18 @@ def _configuration(place: Path, port: int, pair: KeyPair, upstreams: Mapping[str
     )
     servers = "\n".join(
         f"""    server {{
-        listen 127.0.0.1:{port} ssl;
+        listen 127.0.0.1:{port} ssl http2;
         server_name {host};
-        location / {{ proxy_pass {upstream}; }}
+        ssl_certificate {pair.certificate};
+        ssl_certificate_key {pair.key};
+        location / {{
+            proxy_pass http://127.0.0.1:{upstream};
+            proxy_set_header Host $http_host;
+        }}
     }}"""
-        for host, upstream in upstreams.items()
+        for host, upstream in services.items()
     )
-    variable = ADDRESS_HEADER.lower().replace("-", "_")
+    variable = f"$http_{ADDRESS_HEADER.lower().replace('-', '_')}"
     return f"""daemon off;
 worker_processes 1;
 pid {place}/nginx.pid;
@@ -77,14 +102,8 @@ events {{ worker_connections 256; }}
 http {{
     access_log off;
 {temporary}
-    ssl_certificate {pair.certificate};
-    ssl_certificate_key {pair.key};
-    large_client_header_buffers 4 16k;
-    client_max_body_size 256k;
-    map $http_{variable} $seen {{ default $http_{variable}; "" {OFF_CAMPUS}; }}
-    proxy_set_header Host $http_host;
-    proxy_set_header X-Forwarded-For $seen;
-    proxy_set_header X-Forwarded-Proto https;
+    map {variable} $seen {{ default {variable}; "" {OFF_CAMPUS}; }}
+    include {place}/idp.conf;
 {servers}
 }}
 """

@@ -33,11 +33,15 @@ _PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 
 @dataclass(frozen=True, slots=True)
 class ShibbolethOptions:
-    """What differs between one service provider and another."""
+    """What differs between one service provider and another.
+
+    ``logout`` "asynchronous" waits for no answer to a logout request; "synchronous" does.
+    """
 
     name: str = "shibboleth"
     signs: bool = True
     decrypts: bool = True
+    logout: str = "asynchronous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,10 @@ class Shibboleth:
         query = urlencode({"target": self.open, **settings})
         return f"{self.site.origin}/Shibboleth.sso/{handler}?{query}"
 
-    def logout(self, **settings: str) -> str:
+    @property
+    def logout(self) -> str:
         """The address that starts single logout."""
-        return f"{self.site.origin}/Shibboleth.sso/Logout?{urlencode(settings)}"
+        return f"{self.site.origin}/Shibboleth.sso/Logout"
 
     def log(self) -> str:
         """What shibd wrote, for the text of a failed assertion."""
@@ -180,6 +185,7 @@ def _configuration(
 ) -> str:
     https, cookies = ("true", "https") if site.origin.startswith("https:") else ("false", "http")
     signs = "true" if options.signs else "false"
+    asynchronous = "true" if options.logout == "asynchronous" else "false"
     held = {"signing": signing} if options.signs else {}
     held |= {"encryption": encryption} if options.decrypts else {}
     keys = "\n    ".join(
@@ -198,7 +204,7 @@ def _configuration(
         handlerSSL="{https}" cookieProps="{cookies}" redirectLimit="exact"
         handlerURL="/Shibboleth.sso">
       <SSO entityID="{idp}" outgoingBindings="{REDIRECT}">SAML2</SSO>
-      <Logout>SAML2 Local</Logout>
+      <Logout asynchronous="{asynchronous}">SAML2 Local</Logout>
       <SessionInitiator type="SAML2" Location="/LoginByPost" id="LoginByPost" entityID="{idp}"
           outgoingBindings="{POST}" template="{_DEBIAN}/bindingTemplate.html"/>
       <Handler type="MetadataGenerator" Location="/Metadata" signing="false"/>
