@@ -41,7 +41,7 @@ class LdapDirectory:
     """
 
     def __init__(
-        self, options: LdapOptions, *, sealer: Sealer, clock: Clock, stopwatch: Stopwatch
+        self, options: LdapOptions, sealer: Sealer, clock: Clock, stopwatch: Stopwatch
     ) -> None:
         if not options.uris:
             raise ValueError("uris: no LDAP server is named")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.protocol.rfc4511 import BindRequest, LDAPMessage, MessageID, ProtocolOp
 
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.ports import Unavailable
@@ -163,6 +164,7 @@ class Wire:
             check_names=False,
             raise_exceptions=False,
         )
+        self._connection.send = self._send
         self._now = now
         self._operation = operation
         self._deadline = 0.0
@@ -227,8 +229,7 @@ class Wire:
         try:
             return self._ask(lambda: connection.bind(read_server_info=False), self._operation)
         finally:
-            # ldap3 keeps the password, and the request that carried it.
-            connection.password = connection.request = None
+            connection.password = None
 
     def modify(self, dn: str, modifications: Sequence[Modification]) -> int:
         """The result code of one Modify: per attribute first what goes, then what comes."""
@@ -262,6 +263,19 @@ class Wire:
         plain = self._connection.socket
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._connection.socket = _Deadlined(plain, self._now)
+
+    def _send(self, kind: str, request: BindRequest, controls: object = None) -> int:
+        """In place of ldap3's own, which makes text of a bind's password and keeps it."""
+        strategy = self._connection.strategy
+        if kind != "bindRequest":
+            return int(strategy.send(kind, request, controls))
+        number = int(self._connection.server.next_message_id())
+        message = LDAPMessage()
+        message["messageID"] = MessageID(number)
+        message["protocolOp"] = ProtocolOp().setComponentByName(kind, request)
+        strategy._outstanding[number] = {"type": kind}
+        strategy.sending(message)
+        return number
 
     def _ask(self, act: Callable[[], object], within: float) -> int:
         connection = self._connection

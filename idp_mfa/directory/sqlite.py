@@ -77,7 +77,7 @@ class SqliteDirectory:
     """``Directory`` and ``CredentialStore``; safe for many threads and processes at once."""
 
     def __init__(
-        self, options: SqliteOptions, *, sealer: Sealer, clock: Clock, randomness: Randomness
+        self, options: SqliteOptions, sealer: Sealer, clock: Clock, randomness: Randomness
     ) -> None:
         self._options = options
         self._sealer = sealer
