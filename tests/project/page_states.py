@@ -1,0 +1,220 @@
+"""Every page in every state that its face can put it in, drawn without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from idp_mfa import locale
+from idp_mfa.model import Because, Cause, Refusal
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "templates"
+HOSTILE = '"><script>alert(1)</script>'
+KEY = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+REQUEST_PROBLEMS = [
+    "unknown-service",
+    "bad-signature",
+    "unsigned",
+    "expired-request",
+    "wrong-destination",
+    "unknown-endpoint",
+    "replayed",
+    "malformed",
+    "duplicate-parameter",
+    "unsupported",
+]
+ERRORS = [
+    "not-found",
+    "bad-request",
+    "method",
+    "too-large",
+    "too-many",
+    "unavailable",
+    "internal",
+    "forbidden",
+]
+
+Context = Mapping[str, object]
+
+
+@cache
+def environment(language: locale.Language) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.install_gettext_translations(  # type: ignore[attr-defined]
+        locale.translations(language), newstyle=True
+    )
+    return made
+
+
+def every_page(language: locale.Language) -> Context:
+    """What browser.py gives to each page."""
+    other = next(code for code in locale.LANGUAGES if code != language)
+    site = SimpleNamespace(
+        name="Example University",
+        short_name="Example",
+        brand="#2E7D32",
+        brand_ink="#FFFFFF",
+        logo=None,
+        contact_url="https://www.example.ac.jp/help",
+        manual_url="https://www.example.ac.jp/manual",
+        footer="Example University",
+    )
+    return {
+        "language": language,
+        "other_languages": [(other, locale.LANGUAGE_NAMES[other], f"?lang={other}")],
+        "site": site,
+        "host": "idp.example.ac.jp",
+        "asset": lambda name: f"/static/{name}?v=1",
+        "reference": None,
+        "csrf": "",
+        "version": 0,
+    }
+
+
+def states() -> Iterator[tuple[str, str, Context]]:
+    """A name, a template and what its face gives it, for every state that a page can be in."""
+    service = SimpleNamespace(name=HOSTILE, host="library.example.ac.jp", logo="/logo/1")
+    user = SimpleNamespace(login="alice", display_name=HOSTILE)
+    proof = {"csrf": "token", "version": 3, "reference": "7K3MQ9XT"}
+
+    def because(cause: Cause, address: str | None = "203.0.113.10") -> Because:
+        return Because("rule", "outside", address, cause)
+
+    def problem(kind: str, left: int | None = 4, seconds: int | None = None) -> SimpleNamespace:
+        return SimpleNamespace(kind=kind, left=left, seconds=seconds, issuer="OMU", minutes=None)
+
+    password = {"action": "/a", "cancel_action": "/c", "service": service, "login": "", **proof}
+    for error, signed_in_as in ((None, None), ("wrong", None), ("throttled", None), (None, "bob")):
+        yield (
+            f"password {error} {signed_in_as}",
+            "signin/password.html",
+            {**password, "error": error, "signed_in_as": signed_in_as, "wait": 125},
+        )
+    asked = {
+        "action": "/a",
+        "cancel_action": "/c",
+        "choose_action": "/o",
+        "service": service,
+        "user": user,
+        "others": True,
+        **proof,
+    }
+    names = ["totp", "fido2", "image_matrix", "recovery_code", "made_up"]
+    for cause in Cause:
+        context = {**asked, "because": because(cause), "factors": names}
+        yield f"choose {cause}", "signin/choose.html", context
+    field = SimpleNamespace(
+        name="code", input_mode="numeric", autocomplete="one-time-code", max_length=12
+    )
+    kinds = ("malformed", "wrong", "already-used", "no-credential", "unspent")
+    problems = [None, *(problem(kind, 1, 17) for kind in kinds), *map(problem, kinds)]
+    for factor in names:
+        for error in problems:
+            yield (
+                f"challenge {factor} {error}",
+                "signin/challenge.html",
+                {
+                    **asked,
+                    "because": because(Cause.NETWORK, None),
+                    "factor": factor,
+                    "fields": () if factor == "fido2" else (field,),
+                    "error": error,
+                },
+            )
+    for refusal in Refusal:
+        for again in (None, "/again"):
+            yield (
+                f"refused {refusal} {again}",
+                "signin/refused.html",
+                {
+                    "refusal": refusal.value,
+                    "message": None if again else HOSTILE,
+                    "service": service,
+                    "return_action": "/r",
+                    "restart_action": again,
+                    "zone_help": "Use the VPN.",
+                    **proof,
+                },
+            )
+    yield (
+        "moved stale",
+        "signin/moved.html",
+        {"kind": "stale", "service": None, "continue_url": "/"},
+    )
+    yield "moved gone", "signin/moved.html", {"kind": "expired", "service": None, "start_url": None}
+    for kind in ("other-browser", "answered"):
+        context = {"kind": kind, "service": service, "restart_action": "/a", "start_url": "/s"}
+        yield f"moved {kind}", "signin/moved.html", context
+    yield "sign out", "signin/sign_out.html", {"user": user, "action": "/sign-out", **proof}
+    yield "signed out", "signin/signed_out.html", {"service": None, "continue_url": "/"}
+    error_page = {"request_problem": None, "continue_url": None, "resubmit": None, **proof}
+    for kind in ERRORS:
+        yield f"error {kind}", "error.html", {**error_page, "kind": kind, "retry_after": 10}
+    for word in (*REQUEST_PROBLEMS, None):
+        context = {**error_page, "kind": "request", "request_problem": word}
+        yield f"error request {word}", "error.html", context
+    resubmit = {"action": "/saml/sso", "fields": {"SAMLRequest": HOSTILE}}
+    yield (
+        "error resubmit",
+        "error.html",
+        {**error_page, "kind": "unavailable", "resubmit": resubmit, "retry_after": None},
+    )
+    fields = {"SAMLResponse": "PD94", "RelayState": HOSTILE}
+    yield (
+        "saml post",
+        "saml/post.html",
+        {"action": "https://sp.example/acs", "fields": fields, "service_name": "SP", "nonce": "n"},
+    )
+    tiles = [
+        {"key": key, "url": "/x", "available": key != "ios"}
+        for key in ("totp.setup", "totp.show", "reissue", "ios", "fido2", "matrix", "codes")
+    ]
+    bound = SimpleNamespace(
+        factor="totp", label=HOSTILE, bound_at=datetime(2026, 11, 3, tzinfo=UTC)
+    )
+    home = {"tiles": tiles, "csrf": "token"}
+    for someone, factors, sign_in in ((user, [bound], None), (user, [], None), (None, (), "/in")):
+        context = {**home, "user": someone, "factors": factors, "sign_in_action": sign_in}
+        yield f"home {someone} {factors}", "portal/home.html", context
+    begin = {"user": user, "action": "/a", "replaces": True, "csrf": "token"}
+    yield "totp begin", "portal/totp_begin.html", begin
+    card = {
+        **begin,
+        "key": KEY,
+        "key_groups": [KEY[at : at + 4] for at in range(0, len(KEY), 4)],
+        "uri": f"otpauth://totp/OMU:alice?secret={KEY}&issuer=OMU",
+        "qr_png": "data:image/png;base64,AAAA",
+        "label": "OMU(2026-11)",
+        "account": "alice",
+        "issuer": "OMU",
+    }
+    late = problem("wrong", None)
+    late.minutes = 4
+    for error in (None, late, *(problem(kind, None) for kind in kinds)):
+        yield f"totp setup {error}", "portal/totp_setup.html", {**card, "error": error}
+    for target in ("/", "https://sp.example/", None):
+        context = {"label": "OMU(2026-11)", "replaced": True, "continue_url": target}
+        yield f"totp done {target}", "portal/totp_done.html", context
+    refused = {"message": None, "how_to_reach": "Use the VPN.", "reference": "7K3MQ9XT"}
+    yield "portal refused", "portal/refused.html", refused
+
+
+def drawn(language: locale.Language, template: str, context: Context) -> str:
+    page = environment(language).get_template(template)
+    return page.render({**every_page(language), **context})
+
+
+STATES = list(states())
