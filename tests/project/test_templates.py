@@ -171,7 +171,7 @@ def test_a_wrong_answer_is_told_beside_its_field() -> None:
             text = drawn("ja", template, context)
             field = next(f for f in Read(text).all("input") if f["name"] == "code")
             assert field["aria-invalid"] == "true", name
-            assert field["aria-describedby"] == "code-error", name
+            assert field["aria-describedby"] == "code-error why", name
             assert "<title>エラー" in text, name
 
 
