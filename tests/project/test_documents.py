@@ -1,0 +1,109 @@
+"""The documents tell the truth: links lead somewhere, and rules they state are kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from idp_mfa.cli.program import program
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+    if "node_modules" not in path.parts
+)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_QUOTED_PATH = re.compile(
+    r"`((?:conf|deploy|docs|idp_mfa|policies|templates|tests)/[\w./-]+\.\w+)`"
+)
+_COMMAND = re.compile(r"idp-mfa((?: --config \S+)?)((?: [a-z][a-z-]*)+)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_named_files_are_there(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = (link.partition("#")[0] for link in _LINK.findall(text))
+    local = [link for link in links if link and "://" not in link]
+    named = _QUOTED_PATH.findall(text)
+    missing = [link for link in local if not (document.parent / link).exists()]
+    missing += [name for name in named if not (ROOT / name).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_exist(document: Path) -> None:
+    unknown = []
+    for block in re.findall(r"```(?:sh)?\n(.*?)```|`([^`\n]+)`", document.read_text(), re.S):
+        for _, words in _COMMAND.findall("".join(block)):
+            path = words.split()
+            commands = program.commands
+            for word in path:
+                if word not in commands:
+                    if commands is program.commands:
+                        unknown.append(" ".join(path))
+                    break
+                commands = getattr(commands[word], "commands", {})
+    assert not unknown
+
+
+def test_every_library_is_imported_through_its_one_door() -> None:
+    """The table of docs/architecture.md is the rule."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| library | its door |")[2].partition("\n\n")[0]
+    modules = {"pysaml2": "saml2", "PyYAML": "yaml"}
+    doors: dict[str, set[str]] = {}
+    for row in table.splitlines()[2:]:
+        _, libraries, places, _ = row.split("|")
+        for library in libraries.split(","):
+            name = library.strip()
+            doors[modules.get(name, name)] = set(re.findall(r"`([\w./*]+)`", places))
+            if "service provider" in places:
+                doors[modules.get(name, name)].add("demo/service_provider.py")
+    assert len(doors) >= 9
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {library}"
+        for path in sorted((ROOT / "idp_mfa").rglob("*.py"))
+        for library in _imported(path) & set(doors)
+        if not any(_stands_in(path, place) for place in doors[library])
+    ]
+    assert not wrong
+
+
+def _imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _stands_in(path: Path, place: str) -> bool:
+    inside = path.relative_to(ROOT / "idp_mfa").as_posix()
+    return inside.startswith(place) if place.endswith("/") else Path(inside).match(place)
+
+
+def test_the_house_keeps_its_words() -> None:
+    """No module for leftovers, no mocks, no paths of somebody's machine."""
+    names = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
+    machine = re.compile(r"(?<![\w/.])/(?:work|root|home/\w+)/")
+    mock = re.compile(r"^\s*(?:from|import)\s+unittest\.mock", re.M)
+    wrong = []
+    for path in sorted((*(ROOT / "idp_mfa").rglob("*.py"), *(ROOT / "tests").rglob("*.py"))):
+        if path == Path(__file__).resolve():
+            continue
+        text = path.read_text(encoding="utf-8")
+        if path.stem in names or mock.search(text) or machine.search(text):
+            wrong.append(str(path.relative_to(ROOT)))
+    assert not wrong
+
+
+def test_python_is_the_version_that_the_documents_ask_for() -> None:
+    assert sys.version_info >= (3, 11)
+    assert "Python 3.11" in (ROOT / "README.md").read_text(encoding="utf-8")
