@@ -19,7 +19,7 @@ from idp_mfa.saml import instant
 from idp_mfa.saml.attributes import Attribute
 from idp_mfa.saml.encryption import encrypted
 from idp_mfa.saml.names import BEARER, URI_NAME_FORMAT, StatusCode
-from idp_mfa.saml.options import SamlOptions
+from idp_mfa.saml.options import IdentityProvider
 from idp_mfa.saml.provider import ServiceProvider
 from idp_mfa.saml.signature import enveloped
 from idp_mfa.saml.subject import NameId, name_id, sealed_index
@@ -69,7 +69,7 @@ class Answer:
 class Issuer:
     """With what answers are made: who we are, the key of this moment, a source of randomness."""
 
-    options: SamlOptions
+    idp: IdentityProvider
     key: SigningKey
     randomness: Randomness
 
@@ -86,15 +86,15 @@ def success(
     issuer: Issuer,
 ) -> Canonical | NotEncryptable:
     """A Response with one assertion (SAML profiles 4.1.4.2)."""
-    provider, options = answer.provider, issuer.options
+    provider, idp = answer.provider, issuer.idp
     name = name_id(
-        options.salt,
+        idp.salt,
         answer.asked.name_id_format,
         provider.entity_id,
         result.account.user.id,
         result.session_index,
     )
-    index = sealed_index(options.salt, result.session_index, provider.entity_id, name)
+    index = sealed_index(idp.salt, result.session_index, provider.entity_id, name)
     statements = [_authn_statement(result, index)]
     if attributes:
         statements.append(_attribute_statement(attributes))
@@ -102,14 +102,14 @@ def success(
         Element(
             "saml:Assertion",
             {
-                "ID": _id(options, "assertion", answer),
+                "ID": _id(idp, "assertion", answer),
                 "IssueInstant": instant.write(answer.at),
                 "Version": "2.0",
             },
             (
-                _issuer(options),
-                _subject(answer, name, options),
-                _conditions(answer, options),
+                _issuer(idp),
+                _subject(answer, name, idp),
+                _conditions(answer, idp),
                 *statements,
             ),
         ),
@@ -120,7 +120,7 @@ def success(
         if not provider.encryption_keys:
             return NotEncryptable()
         payload = encrypted(assertion, provider.encryption_keys[0], issuer.randomness)
-    return _response(answer, _status(StatusCode.SUCCESS), (payload,), issuer)
+    return _response(answer, status(StatusCode.SUCCESS), (payload,), issuer)
 
 
 def failure(
@@ -131,7 +131,7 @@ def failure(
 ) -> Canonical:
     """A Response without an assertion; its message is the reference code alone."""
     message = () if reference is None else (_element("samlp:StatusMessage", reference),)
-    return _response(answer, _status(*codes, rest=message), (), issuer)
+    return _response(answer, status(*codes, rest=message), (), issuer)
 
 
 def codes_of(refusal: Refusal) -> tuple[StatusCode, StatusCode]:
@@ -157,37 +157,38 @@ def codes_of(refusal: Refusal) -> tuple[StatusCode, StatusCode]:
 
 def _response(
     answer: Answer,
-    status: Element,
+    outcome: Element,
     payload: tuple[Element | Canonical, ...],
     issuer: Issuer,
 ) -> Canonical:
     attributes = {
         "Destination": answer.asked.consumer_url,
-        "ID": _id(issuer.options, "response", answer),
+        "ID": _id(issuer.idp, "response", answer),
         "InResponseTo": answer.asked.id,
         "IssueInstant": instant.write(answer.at),
         "Version": "2.0",
     }
-    response = Element("samlp:Response", attributes, (_issuer(issuer.options), status, *payload))
+    response = Element("samlp:Response", attributes, (_issuer(issuer.idp), outcome, *payload))
     return enveloped(response, issuer.key)
 
 
-def _status(*codes: StatusCode, rest: tuple[Element, ...] = ()) -> Element:
+def status(*codes: StatusCode, rest: tuple[Element, ...] = ()) -> Element:
+    """Codes, the outer one first, and what follows them."""
     inner: tuple[Element, ...] = ()
     for code in reversed(codes):
         inner = (Element("samlp:StatusCode", {"Value": code.value}, inner),)
     return Element("samlp:Status", children=(*inner, *rest))
 
 
-def _subject(answer: Answer, name: NameId, options: SamlOptions) -> Element:
+def _subject(answer: Answer, name: NameId, idp: IdentityProvider) -> Element:
     qualifiers = {
         "Format": name.format,
-        "NameQualifier": options.entity_id,
+        "NameQualifier": idp.entity_id,
         "SPNameQualifier": answer.provider.entity_id,
     }
     data = {
         "InResponseTo": answer.asked.id,
-        "NotOnOrAfter": instant.write(answer.at + options.assertion_lifetime),
+        "NotOnOrAfter": instant.write(answer.at + idp.options.assertion_lifetime),
         "Recipient": answer.asked.consumer_url,
     }
     confirmation = Element("saml:SubjectConfirmationData", data)
@@ -200,13 +201,13 @@ def _subject(answer: Answer, name: NameId, options: SamlOptions) -> Element:
     )
 
 
-def _conditions(answer: Answer, options: SamlOptions) -> Element:
+def _conditions(answer: Answer, idp: IdentityProvider) -> Element:
     audience = _element("saml:Audience", answer.provider.entity_id)
     return Element(
         "saml:Conditions",
         {
             "NotBefore": instant.write(answer.at),
-            "NotOnOrAfter": instant.write(answer.at + options.assertion_lifetime),
+            "NotOnOrAfter": instant.write(answer.at + idp.options.assertion_lifetime),
         },
         (Element("saml:AudienceRestriction", children=(audience,)),),
     )
@@ -239,14 +240,14 @@ def _attribute_statement(attributes: Sequence[Attribute]) -> Element:
     )
 
 
-def _issuer(options: SamlOptions) -> Element:
-    return _element("saml:Issuer", options.entity_id)
+def _issuer(idp: IdentityProvider) -> Element:
+    return _element("saml:Issuer", idp.entity_id)
 
 
 def _element(name: str, text: str) -> Element:
     return Element(name, children=(text,))
 
 
-def _id(options: SamlOptions, purpose: str, answer: Answer) -> str:
+def _id(idp: IdentityProvider, purpose: str, answer: Answer) -> str:
     named = f"{purpose}\0{answer.transaction}\0{answer.asked.id}".encode()
-    return "_" + hmac.new(options.salt, named, hashlib.sha256).hexdigest()[:40]
+    return "_" + hmac.new(idp.salt, named, hashlib.sha256).hexdigest()[:40]
