@@ -1,0 +1,46 @@
+"""The look-up window of the audit in the store's server: what may be trimmed, never the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from idp_mfa.store import milliseconds
+from idp_mfa.store.redis import scripts
+from idp_mfa.store.redis.server import RedisServer
+
+LONGEST_STORY = 200
+"""Lines kept of one reference, the newest."""
+
+
+class RedisAuditWindow:
+    """The newest ``length`` lines, and each reference's own, for as long as ``kept``."""
+
+    def __init__(self, server: RedisServer, length: int, kept: timedelta) -> None:
+        self._server = server
+        self._length = length
+        self._kept = milliseconds(kept)
+
+    def add(self, line: str, reference: str) -> None:
+        """Show a line to every node."""
+        keys = [self._server.key("audit:recent"), self._story(reference)]
+        numbers = (self._length, LONGEST_STORY, self._kept)
+        if self._server.run(scripts.AUDIT_ADD, keys, (line, *numbers)) != 1:
+            raise self._server.unexpected()
+
+    def story(self, reference: str) -> Sequence[str]:
+        """The lines of one reference, oldest first; none if it is unknown or trimmed."""
+        return self._lines(self._story(reference), -1)
+
+    def recent(self, limit: int) -> Sequence[str]:
+        """The newest lines first."""
+        return self._lines(self._server.key("audit:recent"), limit - 1) if limit > 0 else ()
+
+    def _story(self, reference: str) -> bytes:
+        return self._server.key(f"audit:story:{reference}")
+
+    def _lines(self, key: bytes, last: int) -> Sequence[str]:
+        answer = self._server.command("LRANGE", key, 0, last)
+        if not isinstance(answer, list) or not all(isinstance(line, bytes) for line in answer):
+            raise self._server.unexpected()
+        return [line.decode("ascii", "replace") for line in answer]

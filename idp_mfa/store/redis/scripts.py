@@ -1,0 +1,27 @@
+"""The scripts that make a verb one act, as they lie beside this file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script and the name that the server gives it."""
+
+    sha: str
+    source: bytes
+
+
+def _read(name: str) -> Script:
+    source = resources.files(__package__).joinpath(name).read_bytes()
+    return Script(hashlib.sha1(source, usedforsecurity=False).hexdigest(), source)
+
+
+SWAP = _read("swap.lua")
+RAISE_TO = _read("raise_to.lua")
+RESERVE = _read("reserve.lua")
+REFUND = _read("refund.lua")
+AUDIT_ADD = _read("audit_add.lua")

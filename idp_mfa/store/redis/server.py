@@ -1,0 +1,194 @@
+"""One Redis or Valkey server: connections, commands, scripts, and whether it may hold our state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.credentials import CredentialProvider
+from redis.retry import Retry
+
+from idp_mfa.ports import Unavailable
+from idp_mfa.store.options import RedisOptions, Tcp, Tls, UnixSocket
+from idp_mfa.store.redis.reasons import WORDS, NotPrimary, PasswordFileUnreadable, reason
+from idp_mfa.store.redis.scripts import Script
+
+OLDEST = (7, 0)
+"""The first version that refuses a whole script on a replica, or when it is full."""
+
+Part = str | bytes | int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server says of itself; memory in bytes, a limit of 0 is none."""
+
+    name: str
+    version: str
+    memory_used: int
+    memory_limit: int
+
+
+class RedisServer:
+    """Each command goes once over one connection of this process and is never sent again.
+
+    A try that was perhaps counted is not tried a second time: whoever calls raises
+    ``Unavailable`` and its user presses again. A connection that the server closed while it lay
+    idle is noticed before anything is sent on it.
+    """
+
+    def __init__(self, options: RedisOptions) -> None:
+        self._options = options
+        self._pool = _pool(options)
+
+    def key(self, name: str) -> bytes:
+        """A key as the server sees it."""
+        return (self._options.prefix + name).encode("ascii")
+
+    def command(self, *parts: Part) -> object:
+        """The server's answer as it came: bytes, int, list or None."""
+        try:
+            return self._exchange(parts)
+        except (exceptions.RedisError, OSError) as error:
+            raise self._unavailable(reason(error)) from None
+
+    def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Part]) -> object:
+        """A script's answer; a server that does not know it yet is told it in the same breath."""
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return self._exchange(("EVALSHA", script.sha, *rest))
+        except exceptions.NoScriptError:
+            return self.command("EVAL", script.source, *rest)
+        except (exceptions.RedisError, OSError) as error:
+            raise self._unavailable(reason(error)) from None
+
+    def unexpected(self) -> Unavailable:
+        """What to raise at an answer of another type than the verb's."""
+        return self._unavailable("answers out of form")
+
+    def check_policy(self) -> ServerFacts:
+        """The server's facts, or ``Unavailable`` if it may lose, refuse or spread what it holds.
+
+        It must be a primary of 7.0 or later, no cluster, and evict nothing: under memory pressure
+        a flood of new keys would else push out a lock (read from INFO, for our user has no CONFIG).
+        """
+        said = _information(self.command("INFO"))
+        name = "valkey" if "valkey_version" in said else "redis"
+        version = said.get(f"{name}_version", "")
+        if said.get("role") != "master":
+            raise self._unavailable(WORDS["READONLY"])
+        if said.get("cluster_enabled") == "1":
+            raise self._unavailable("is a cluster, which is not supported")
+        if not _recent(said.get("redis_version", "")):
+            raise self._unavailable("is older than 7.0")
+        policy = said.get("maxmemory_policy")
+        if policy != "noeviction":
+            raise self._unavailable(f"evicts keys (maxmemory-policy {policy}); set noeviction")
+        return ServerFacts(
+            name, version, int(said.get("used_memory", 0)), int(said.get("maxmemory", 0))
+        )
+
+    def close(self) -> None:
+        """Drop the idle connections."""
+        self._pool.disconnect()
+
+    def _unavailable(self, why: str) -> Unavailable:
+        return Unavailable("store", f"{self._options.address} {why}")
+
+    def _exchange(self, parts: Sequence[Part]) -> object:
+        connection: Any = self._pool.get_connection()
+        try:
+            connection.send_command(*parts)
+            return connection.read_response()
+        except exceptions.ReadOnlyError:
+            # The name may lead to the new primary by the next connection.
+            connection.disconnect()
+            raise
+        except exceptions.ResponseError:
+            raise
+        except BaseException:
+            # An answer still under way would be taken for that of the next command.
+            connection.disconnect()
+            raise
+        finally:
+            self._pool.release(connection)
+
+
+class _PasswordFile(CredentialProvider):
+    """The user and the password, read anew at each connection so that it can be changed."""
+
+    def __init__(self, username: str | None, file: Path) -> None:
+        self._username = username
+        self._file = file
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        try:
+            password = self._file.read_text().rstrip("\r\n")
+        except (OSError, UnicodeError):
+            raise PasswordFileUnreadable from None
+        return (password,) if self._username is None else (self._username, password)
+
+
+def _pool(options: RedisOptions) -> ConnectionPool:
+    return ConnectionPool(
+        db=options.database,
+        protocol=2,
+        driver_info=None,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=options.command_timeout.total_seconds(),
+        socket_connect_timeout=options.connect_timeout.total_seconds(),
+        redis_connect_func=_greet,
+        credential_provider=None
+        if options.password_file is None
+        else _PasswordFile(options.username, options.password_file),
+        **_road(options),
+    )
+
+
+def _greet(connection: Any) -> None:
+    """Authenticate, and turn back at a replica: what it says of a counter may be old."""
+    try:
+        connection.on_connect()
+        connection.send_command("ROLE")
+        answer = connection.read_response()
+        if not isinstance(answer, list) or answer[0] != b"master":
+            raise NotPrimary
+    except BaseException:
+        connection.disconnect()
+        raise
+
+
+def _road(options: RedisOptions) -> Mapping[str, Any]:
+    match options.address:
+        case UnixSocket(path):
+            return {"connection_class": UnixDomainSocketConnection, "path": path}
+        case Tcp(host, port):
+            return {"connection_class": Connection, "host": host, "port": port}
+        case Tls(host, port):
+            return {
+                "connection_class": SSLConnection,
+                "host": host,
+                "port": port,
+                "ssl_cert_reqs": "required",
+                "ssl_check_hostname": True,
+                "ssl_ca_certs": options.ca_file and str(options.ca_file),
+                "ssl_certfile": options.certificate_file and str(options.certificate_file),
+                "ssl_keyfile": options.key_file and str(options.key_file),
+            }
+
+
+def _information(answer: object) -> Mapping[str, str]:
+    if not isinstance(answer, bytes):
+        return {}
+    pairs = (line.partition(":") for line in answer.decode("utf-8", "replace").splitlines())
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def _recent(version: str) -> bool:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return numbers >= OLDEST
