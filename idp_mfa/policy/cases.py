@@ -36,7 +36,7 @@ from idp_mfa.policy.model import (
     StepUp,
 )
 from idp_mfa.policy.zones import locate
-from idp_mfa.yaml_document import Place
+from idp_mfa.yaml_document import Place, Problem
 
 UNREADABLE = "unreadable"
 """A record that cannot be opened."""
@@ -109,8 +109,15 @@ class Tried:
     decided: Decided
     wrong: str | None
 
+    @property
+    def problem(self) -> Problem | None:
+        """What fails, with its place in the policy."""
+        if self.wrong is None:
+            return None
+        return Problem.at(self.case.place, f"test {self.case.name!r} fails: {self.wrong}")
 
-def facts_of(
+
+def facts_given(
     policy: Policy,
     given: Given,
     factors: Mapping[FactorName, frozenset[FactorKind]],
@@ -146,7 +153,7 @@ def try_all(
 ) -> tuple[Tried, ...]:
     """Every test of a policy, tried."""
     return tuple(
-        _tried(case, decide(policy, facts_of(policy, case.given, factors))) for case in cases
+        _tried(case, decide(policy, facts_given(policy, case.given, factors))) for case in cases
     )
 
 

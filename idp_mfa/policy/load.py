@@ -17,7 +17,7 @@ from idp_mfa.policy.reading import Reader
 from idp_mfa.policy.rules import read_rule
 from idp_mfa.policy.zone_reading import read_zones
 from idp_mfa.policy.zones import lookup
-from idp_mfa.yaml_document import ListNode, Node, Problem, Problems, read
+from idp_mfa.yaml_document import ListNode, Node, Problems, read
 
 FORMAT = 1
 _KEYS = ("version", "assurance", "zones", "rules", "tests")
@@ -44,11 +44,8 @@ def load(text: str, source: str, factors: Factors = SHIPPED_FACTORS) -> Policy |
     untried = load_untried(text, source, factors)
     if isinstance(untried, Problems):
         return untried
-    wrong = tuple(
-        Problem.at(tried.case.place, f"test {tried.case.name!r} fails: {tried.wrong}")
-        for tried in try_all(untried.policy, untried.cases, untried.factors)
-        if tried.wrong is not None
-    )
+    tried = try_all(untried.policy, untried.cases, untried.factors)
+    wrong = tuple(one.problem for one in tried if one.problem is not None)
     return Problems(wrong) if wrong else untried.policy
 
 

@@ -1,0 +1,245 @@
+"""``idp-mfa policy``: whether a policy is well written, passes its tests, and why it decides."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+
+from idp_mfa.cli.house import Program, as_json, echo_json, fail, no
+from idp_mfa.model import PASSWORD, Acr, FactorName, Page, ServiceId
+from idp_mfa.policy.assurance import SHIPPED_FACTORS
+from idp_mfa.policy.case_reading import shown
+from idp_mfa.policy.cases import Given, Standing, Tried, facts_given, outcome_of, told, try_all
+from idp_mfa.policy.decide import decide
+from idp_mfa.policy.explain import explain as explain_in_words
+from idp_mfa.policy.explain import intent
+from idp_mfa.policy.load import Factors, Untried, load_untried
+from idp_mfa.policy.model import UNKNOWN, Address, Decided, Matched
+from idp_mfa.yaml_document import Problem, Problems
+
+file_argument = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def policy() -> None:
+    """Check, test and explain a policy."""
+
+
+@policy.command()
+@click.argument("file", type=file_argument)
+@as_json
+def check(file: Path, as_json: bool) -> None:
+    """Say whether a policy is well written and its own tests pass."""
+    found = _read(file)
+    problems = tuple(found) if isinstance(found, Problems) else _failures(found)
+    if as_json:
+        echo_json({"ok": not problems, "problems": [_problem(one) for one in problems]})
+    elif isinstance(found, Untried) and not problems:
+        counts = (found.policy.zones, found.policy.rules, found.cases)
+        zones, rules, tests = map(len, counts)
+        click.echo(f"{file}: {zones} zones, {rules} rules, {tests} tests: nothing is wrong")
+    for problem in () if as_json else problems:
+        click.echo(str(problem))
+    sys.exit(1 if problems else 0)
+
+
+@policy.command()
+@click.argument("file", type=file_argument, required=False)
+@as_json
+@click.pass_obj
+def test(program: Program, file: Path | None, as_json: bool) -> None:
+    """Try the tests of a policy; without FILE, of the one in the settings."""
+    file = file or program.settings.policy
+    found = _read(file)
+    if isinstance(found, Problems):
+        no(str(found))
+    tried = _tried(found)
+    if as_json:
+        echo_json([_test(one) for one in tried])
+    else:
+        for one in tried:
+            click.echo(_row(one))
+        failed = sum(1 for one in tried if one.wrong is not None)
+        click.echo(f"{file}: {len(tried)} tests, {failed} failed")
+    sys.exit(1 if any(one.wrong is not None for one in tried) else 0)
+
+
+@policy.command()
+@click.option("--policy", "file", type=file_argument, help="Default: the one in the settings.")
+@click.option("--user", "login", help="Whose groups and factors the directory tells.")
+@click.option("--group", "groups", multiple=True, help="Without --user: a group.")
+@click.option("--enrolled", "enrolled", multiple=True, help="Without --user: a factor.")
+@click.option("--ip", "address", required=True, help="The client's address, or `unknown`.")
+@click.option("--service", "service", default="", help="An entityID or client id.")
+@click.option("--tag", "tags", multiple=True, help="A tag of the service.")
+@click.option("--acr", "asked", multiple=True, help="A class that is asked, best first.")
+@click.option(
+    "--page", type=click.Choice([page.value for page in Page]), default=Page.SIGN_IN.value
+)
+@click.option("--verified", multiple=True, help="Such as `totp:3m`; default: `password`.")
+@as_json
+@click.pass_obj
+def explain(
+    program: Program,
+    *,
+    file: Path | None,
+    login: str | None,
+    groups: Sequence[str],
+    enrolled: Sequence[str],
+    address: str,
+    service: str,
+    tags: Sequence[str],
+    asked: Sequence[str],
+    page: str,
+    verified: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Say rule by rule and condition by condition what a policy decides, and why."""
+    if login is not None and (groups or enrolled):
+        fail("--user tells groups and factors: leave --group and --enrolled out")
+    found = _read(file or program.settings.policy)
+    if isinstance(found, Problems):
+        fail(str(found))
+    given = Given(
+        address=_address(address),
+        page=Page(page),
+        service=ServiceId(service),
+        service_tags=frozenset(tags),
+        groups=frozenset(groups),
+        asked=tuple(map(Acr, asked)),
+        enrolled=frozenset(_factor(name, found.factors) for name in enrolled),
+        verified=tuple(_shown(text, found.factors) for text in verified or (PASSWORD,)),
+    )
+    if login is not None:
+        given = _of_account(program, login, given, found.factors)
+    facts = facts_given(found.policy, given, found.factors, datetime.now(UTC))
+    decided = decide(found.policy, facts)
+    if as_json:
+        echo_json(_explained(decided))
+        return
+    for line in explain_in_words(decided):
+        click.echo(line)
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def _read(file: Path) -> Untried | Problems:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return Problems((Problem(str(file), 1, 1, "is no UTF-8 text"),))
+    except OSError as error:
+        fail(f"{file}: {error.strerror}")
+    return load_untried(text, str(file), SHIPPED_FACTORS)
+
+
+def _tried(untried: Untried) -> tuple[Tried, ...]:
+    return try_all(untried.policy, untried.cases, untried.factors)
+
+
+def _failures(untried: Untried) -> tuple[Problem, ...]:
+    return tuple(one.problem for one in _tried(untried) if one.problem is not None)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return None if text == UNKNOWN else ip_address(text)
+    except ValueError:
+        fail(f"--ip {text}: must be an IP address, or `unknown`")
+
+
+def _factor(name: str, factors: Factors) -> FactorName:
+    factor = FactorName(name)
+    if factor not in factors:
+        fail(f"{name} is no factor; known are {', '.join(sorted(factors))}")
+    return factor
+
+
+def _shown(text: str, factors: Factors) -> tuple[FactorName, timedelta]:
+    done = shown(text)
+    if done is None:
+        fail(f"--verified {text}: must be such as `password` or `totp:3m`")
+    if done[0] != PASSWORD:
+        _factor(done[0], factors)
+    return done
+
+
+def _of_account(program: Program, login: str, given: Given, factors: Factors) -> Given:
+    """The same request, made by a person of the directory."""
+    account = program.house.directory.find(login)
+    if account is None:
+        no(f"the directory has no {login}")
+    credentials = account.credentials
+    enrolled = frozenset(one.factor for one in credentials.active if one.factor in factors)
+    standing = Standing.CLEAR
+    if credentials.unreadable:
+        standing = Standing.UNREADABLE
+    elif not enrolled and not credentials.has_none:
+        standing = Standing.UNUSABLE
+    return replace(given, groups=account.groups, enrolled=enrolled, standing=standing)
+
+
+# -- telling ---------------------------------------------------------------------------------
+
+
+def _row(tried: Tried) -> str:
+    name = tried.case.name
+    return f"ok      {name}" if tried.wrong is None else f"FAILED  {name}: {tried.wrong}"
+
+
+def _test(tried: Tried) -> dict[str, object]:
+    return {
+        "name": tried.case.name,
+        "line": tried.case.place.line,
+        "ok": tried.wrong is None,
+        "came": told(tried.decided.decision),
+        "rule": tried.decided.decision.because.rule,
+    }
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+    }
+
+
+def _explained(decided: Decided) -> dict[str, object]:
+    because = decided.decision.because
+    return {
+        "outcome": outcome_of(decided).value,
+        "told": told(decided.decision),
+        "rule": because.rule,
+        "zone": because.zone,
+        "address": because.address,
+        "cause": because.cause.value,
+        "steps": [
+            {
+                "rule": step.rule,
+                "line": step.line,
+                "then": intent(step.then),
+                "effect": step.effect.value,
+                "matched": _matched(step.matched),
+            }
+            for step in decided.steps
+        ],
+    }
+
+
+def _matched(matched: Matched) -> dict[str, object]:
+    return {
+        "condition": matched.condition,
+        "wanted": matched.wanted,
+        "found": matched.found,
+        "truth": matched.truth.value,
+        "parts": [_matched(part) for part in matched.parts],
+    }
