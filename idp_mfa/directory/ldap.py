@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import assert_never
 
 from idp_mfa.directory.ldap_connections import Circuit, Servers, nobody, service_account
-from idp_mfa.directory.ldap_entries import EntryReader, usable_login
+from idp_mfa.directory.ldap_entries import EntryReader
 from idp_mfa.directory.ldap_wire import SUCCESS, Entry, Modification, Stopwatch, Wire
 from idp_mfa.directory.options import LdapOptions
-from idp_mfa.directory.records import Rewrite, Stored, cleared, rewritten, usable_password
+from idp_mfa.directory.records import Rewrite, Stored, cleared, rewritten
+from idp_mfa.directory.typed import usable_login, usable_password
 from idp_mfa.model import Account, AccountState, Clock, Credentials, User, UserId
 from idp_mfa.ports import Change, ChangeAnswer, PasswordAnswer, Unavailable
 from idp_mfa.sealed import Sealer

@@ -17,7 +17,6 @@ from idp_mfa.model import Account, User, UserId
 from idp_mfa.ports import Unavailable
 from idp_mfa.sealed import Sealer
 
-_MOST_LOGIN_CHARACTERS = 256
 _PLAIN = re.compile(r"[^A-Za-z0-9@._-]", re.ASCII)
 _ESCAPED = re.compile(rb"\\([0-9a-fA-F]{2}|.)", re.DOTALL)
 _FIRST_VALUE = re.compile(rb"[^=]+=((?:\\.|[^,+\\])*)", re.DOTALL)
@@ -58,15 +57,6 @@ _USUAL: Mapping[LdapKind, _Usual] = {
 def escaped(text: str) -> str:
     """A value in a filter (RFC 4515): whatever is not plainly harmless is written in hex."""
     return _PLAIN.sub(lambda found: "".join(f"\\{one:02x}" for one in found[0].encode()), text)
-
-
-def usable_login(login: str) -> bool:
-    """Whether a directory can be asked about it; ``login`` is what somebody typed."""
-    try:
-        login.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(login.strip()) and len(login) <= _MOST_LOGIN_CHARACTERS
 
 
 def leaf_value(dn: bytes) -> str | None:

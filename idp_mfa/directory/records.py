@@ -28,7 +28,6 @@ from idp_mfa.ports import Change, ChangeAnswer
 from idp_mfa.sealed import Sealer, Unreadable, header_of
 
 _MANIFEST = "manifest"
-_MOST_PASSWORD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,6 @@ class _Contents:
     manifest: _Manifest
     held: Mapping[CredentialId, _Held]
     unreadable: int
-
-
-def usable_password(password: bytes) -> bool:
-    """Whether a directory may be asked about it: an empty simple bind succeeds as nobody."""
-    return 0 < len(password) <= _MOST_PASSWORD_BYTES and b"\x00" not in password
 
 
 def opened(stored: Stored, user: UserId, sealer: Sealer) -> Credentials:

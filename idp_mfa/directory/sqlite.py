@@ -17,14 +17,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp_mfa.directory.options import SqliteOptions
-from idp_mfa.directory.records import (
-    Rewrite,
-    Stored,
-    cleared,
-    opened,
-    rewritten,
-    usable_password,
-)
+from idp_mfa.directory.records import Rewrite, Stored, cleared, opened, rewritten
+from idp_mfa.directory.typed import usable_login, usable_password
 from idp_mfa.model import (
     Account,
     AccountState,
@@ -98,6 +92,8 @@ class SqliteDirectory:
 
     def find(self, login: str) -> Account | None:
         """The account of a login, in any width and case, as LDAP directories match it."""
+        if not usable_login(login):
+            return None
         return self._account("login_key = ?", _login_key(login))
 
     def authenticate(self, account: Account | None, password: bytes) -> PasswordAnswer:
@@ -125,9 +121,9 @@ class SqliteDirectory:
 
     def search(self, text: str, limit: int) -> Sequence[User]:
         """People whose login, name or mail begins with a text."""
-        beginning = _login_key(text)
-        if not beginning:
+        if not usable_login(text):
             return ()
+        beginning = _login_key(text)
         with self._connection() as connection:
             rows = connection.execute("SELECT * FROM person ORDER BY login_key").fetchall()
         found = (
@@ -270,7 +266,7 @@ class SqliteDirectory:
 
 def _login_key(text: str) -> str:
     """What two spellings of one login share: width, case and blanks fall away."""
-    folded = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode()).casefold()
+    folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.split())
 
 
