@@ -54,6 +54,12 @@ class SiteOptions:
 
     name: Mapping[str, str] = field(default_factory=lambda: {"en": "Example University"})
     short_name: str = "Example"
+    portal_name: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "ja": "二要素認証管理システム",
+            "en": "Two-factor authentication portal",
+        }
+    )
     brand: str = "#2E7D32"
     brand_ink: str = "#FFFFFF"
     logo: str | None = None

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from idp_mfa.model import PASSWORD, Clock, Randomness, ServiceId, Standing, User, Verification
+from idp_mfa.model import PASSWORD, Account, Clock, Randomness, ServiceId, User, Verification
 from idp_mfa.ports import StateStore
 from idp_mfa.stored import (
     user_from_json,
@@ -54,12 +54,21 @@ def ends_at(session: Session, limits: SessionLimits) -> datetime:
     return min(session.seen_at + idle, session.began_at + absolute)
 
 
-def holds(verified: tuple[Verification, ...], standing: Standing) -> bool:
-    """Whether what was verified still counts: a password changed since then voids it all."""
-    changed = standing.password_changed_at
-    if changed is None:
-        return True
-    return all(done.at >= changed for done in verified if done.factor == PASSWORD)
+def counting(verified: tuple[Verification, ...], account: Account) -> tuple[Verification, ...]:
+    """What of it still counts, as the directory stands now.
+
+    A password changed since then voids all of it; a credential that is no longer active takes its
+    own verification along, at the next request on every node.
+    """
+    changed = account.standing.password_changed_at
+    if changed is not None and any(
+        done.factor == PASSWORD and done.at < changed for done in verified
+    ):
+        return ()
+    active = {credential.id for credential in account.credentials.active}
+    return tuple(
+        done for done in verified if done.credential_id is None or done.credential_id in active
+    )
 
 
 def merged(

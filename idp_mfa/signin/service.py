@@ -56,7 +56,7 @@ from idp_mfa.ports import (
     StateStore,
     Throttled,
 )
-from idp_mfa.session import Session, Sessions, holds
+from idp_mfa.session import Session, Sessions, counting
 from idp_mfa.signin.flow import (
     Abandoned,
     Authenticated,
@@ -288,7 +288,7 @@ class SignIn:
                 return At(self._end(found, Refusal.LOCKED, seen))
             return AnswerNotAccepted(found, answer, reservation.left)
         parts.store.refund(reservation)
-        if not holds(state.choice.verified, account.standing):
+        if not counting(state.choice.verified, account):
             return At(self._end(found, Refusal.ACCOUNT, seen))
         self._record(
             AuditEvent.FACTOR_ACCEPTED,
@@ -329,7 +329,8 @@ class SignIn:
             case never:
                 assert_never(never)
         account = self._account(user)
-        if account is None or not holds(verified, account.standing):
+        verified = () if account is None else counting(verified, account)
+        if account is None or not verified:
             self._record(
                 AuditEvent.SIGN_IN_REFUSED, found, seen, user.id, why=Refusal.ACCOUNT.value
             )
@@ -415,10 +416,11 @@ class SignIn:
         if session is None:
             return None
         account = self._account(session.user)
-        if account is None or not holds(session.verified, account.standing):
+        verified = () if account is None else counting(session.verified, account)
+        if account is None or not verified:
             self._parts.sessions.end(session_cookie)
             return None
-        return account, session
+        return account, replace(session, verified=verified)
 
     def _ended(
         self, session: Session | None, service: ServiceId | None, seen: Seen
@@ -453,7 +455,7 @@ class SignIn:
                 account,
                 transaction.request,
                 seen,
-                verified,
+                counting(verified, account),
                 kinds=self._parts.kinds,
                 began_at=transaction.began_at,
                 at=at,

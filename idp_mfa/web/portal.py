@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from flask import Response, request
@@ -334,6 +334,6 @@ class PortalPages:
         )
 
 
-def portal_service(host: str, names: dict[str, str]) -> Service:
+def portal_service(host: str, names: Mapping[str, str]) -> Service:
     """The portal as a relying party: policy rules name its pages, not this id."""
     return Service(ServiceId("urn:idp_mfa:portal"), names, host)

@@ -9,9 +9,14 @@ import pytest
 
 from idp_mfa.model import (
     PASSWORD,
+    Account,
     AccountState,
     Amr,
+    BoundBy,
+    Credential,
     CredentialId,
+    Credentials,
+    CredentialState,
     FactorKind,
     FactorName,
     ServiceId,
@@ -20,7 +25,7 @@ from idp_mfa.model import (
     UserId,
     Verification,
 )
-from idp_mfa.session import SessionLimits, Sessions, holds, merged
+from idp_mfa.session import SessionLimits, Sessions, counting, merged
 from idp_mfa.store.memory import MemoryStore
 
 ALICE = User(UserId("id-alice"), "alice", "Alice")
@@ -155,14 +160,37 @@ def test_a_service_ends_it_by_the_name_it_was_given(sessions: Sessions, clock: C
     assert sessions.open(risen) is None
 
 
-def test_a_password_changed_since_voids_what_stands_on_it() -> None:
-    def standing(changed: datetime | None) -> Standing:
-        return Standing(AccountState.ACTIVE, changed)
+def account(changed: datetime | None, *credentials: Credential) -> Account:
+    return Account(
+        ALICE,
+        frozenset(),
+        {},
+        Standing(AccountState.ACTIVE, changed),
+        Credentials(credentials, 0, b"1"),
+    )
 
+
+def credential(state: CredentialState) -> Credential:
+    return Credential(
+        CredentialId("one"), FactorName("totp"), state, "", START, BoundBy.CAMPUS, 1, {}
+    )
+
+
+def test_a_password_changed_since_voids_what_stands_on_it() -> None:
     verified = (password(START), totp(START + timedelta(minutes=1)))
-    assert holds(verified, standing(None))
-    assert holds(verified, standing(START - timedelta(days=1)))
-    assert not holds(verified, standing(START + timedelta(seconds=1)))
+    held = credential(CredentialState.ACTIVE)
+    assert counting(verified, account(None, held)) == verified
+    assert counting(verified, account(START - timedelta(days=1), held)) == verified
+    assert counting(verified, account(START + timedelta(seconds=1), held)) == ()
+
+
+@pytest.mark.parametrize(
+    "state", [state for state in CredentialState if state is not CredentialState.ACTIVE]
+)
+def test_a_factor_that_is_taken_away_counts_no_longer(state: CredentialState) -> None:
+    verified = (password(START), totp(START))
+    assert counting(verified, account(None, credential(state))) == verified[:1]
+    assert counting(verified, account(None)) == verified[:1]
 
 
 def test_the_latest_of_each_credential_is_kept() -> None:

@@ -1,0 +1,49 @@
+"""The ``idp-mfa`` program: which file configures it, and its command groups."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from idp_mfa.cli.audit import audit
+from idp_mfa.cli.check import check
+from idp_mfa.cli.demo import demo
+from idp_mfa.cli.house import Program
+from idp_mfa.cli.key import key
+from idp_mfa.cli.metadata import metadata
+from idp_mfa.cli.policy import policy
+from idp_mfa.cli.serve import serve
+from idp_mfa.cli.sp import sp
+from idp_mfa.cli.user import user
+from idp_mfa.ports import Unavailable
+
+
+@click.group()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="IDP_MFA_CONFIG",
+    default=Path("conf/idp_mfa.yaml"),
+    show_default=True,
+    help="The settings file.",
+)
+@click.version_option(package_name="idp_mfa", prog_name="idp-mfa")
+@click.pass_context
+def program(context: click.Context, config: Path) -> None:
+    """The second-factor step of a university's single sign-on."""
+    context.obj = Program(config)
+
+
+for command in (serve, demo, check, policy, sp, user, key, audit, metadata):
+    program.add_command(command)
+
+
+def main() -> None:
+    """Run it; a part that is not there is told in one line."""
+    try:
+        program.main(prog_name="idp-mfa")
+    except Unavailable as error:
+        click.echo(f"idp-mfa: cannot reach the {error.part}: {error.why}", err=True)
+        sys.exit(1)

@@ -1,0 +1,89 @@
+"""``idp-mfa user``: the help desk on the console, also when nobody can sign in."""
+
+from __future__ import annotations
+
+import click
+
+from idp_mfa.cli.house import Program, as_json, echo_json, no, reason
+from idp_mfa.helpdesk import Reset
+from idp_mfa.model import Account, FactorName
+
+
+@click.group()
+def user() -> None:
+    """Look at a person's account and factors, and mend them."""
+
+
+@user.command()
+@click.argument("login")
+@as_json
+@click.pass_obj
+def show(program: Program, login: str, as_json: bool) -> None:
+    """Show a person: standing, groups and factors; never a secret."""
+    account = _account(program, login)
+    told: dict[str, object] = {
+        "login": account.user.login,
+        "id": account.user.id,
+        "name": account.user.display_name,
+        "standing": account.standing.state.value,
+        "password_changed_at": account.standing.password_changed_at,
+        "groups": sorted(account.groups),
+        "factors": [
+            {
+                "factor": one.factor,
+                "state": one.state.value,
+                "label": one.label,
+                "bound_at": one.bound_at,
+                "bound_by": one.bound_by.value,
+            }
+            for one in account.credentials.records
+        ],
+        "unreadable": account.credentials.unreadable,
+    }
+    if as_json:
+        echo_json(told)
+        return
+    for key, value in told.items():
+        if key != "factors":
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+            click.echo(f"{key + ':':21}{shown}")
+    for one in account.credentials.records:
+        click.echo(
+            f"{'factor:':21}{one.factor}, {one.state.value}, {one.label}, "
+            f"since {one.bound_at:%Y-%m-%d %H:%M} UTC by {one.bound_by.value}"
+        )
+
+
+@user.command()
+@click.argument("login")
+@reason
+@click.pass_obj
+def unlock(program: Program, login: str, reason: str) -> None:
+    """Forget the wrong tries that were counted."""
+    account = _account(program, login)
+    reference = program.house.helpdesk.unlock(account, program.actor, reason)
+    click.echo(f"{account.user.login} may try again (reference {reference})")
+
+
+@user.command()
+@click.argument("login")
+@click.option("--factor", default="totp", show_default=True)
+@reason
+@click.pass_obj
+def reset(program: Program, login: str, factor: str, reason: str) -> None:
+    """Take a factor away, so that it can be set up anew where the policy allows it."""
+    account = _account(program, login)
+    done = program.house.helpdesk.reset(account, FactorName(factor), program.actor, reason)
+    if not isinstance(done, Reset):
+        no("somebody else changed this account just now; nothing was done, try again")
+    click.echo(
+        f"{len(done.removed)} record(s) of {factor} taken from {account.user.login} "
+        f"(reference {done.reference})"
+    )
+
+
+def _account(program: Program, login: str) -> Account:
+    account = program.house.helpdesk.show(login)
+    if account is None:
+        no(f"the directory has no {login}")
+    return account

@@ -1,0 +1,348 @@
+"""Settings to adapters to use cases to faces: nothing else wires.
+
+Parts are made when they are first asked for, so that a command needs only what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from flask import Flask
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
+
+from idp_mfa import assets
+from idp_mfa.audit_log import AuditTrail, audit_trail
+from idp_mfa.browser import Browser
+from idp_mfa.directory.ldap import LdapDirectory
+from idp_mfa.directory.options import LdapOptions, SqliteOptions
+from idp_mfa.directory.sqlite import SqliteDirectory
+from idp_mfa.enrolment import Enrolments
+from idp_mfa.factor import Factor
+from idp_mfa.factors.totp import NAME as TOTP
+from idp_mfa.factors.totp import Totp
+from idp_mfa.helpdesk import HelpDesk
+from idp_mfa.keys import KeyFolder
+from idp_mfa.model import Clock, FactorName, Randomness
+from idp_mfa.policy.load import load as load_policy
+from idp_mfa.policy.model import Policy
+from idp_mfa.ports import Unavailable
+from idp_mfa.registry.shared import SharedRegistry
+from idp_mfa.saml.attributes import Release
+from idp_mfa.saml.description import describe
+from idp_mfa.saml.endpoints import SamlEndpoints, SamlParts
+from idp_mfa.saml.options import IdentityProvider
+from idp_mfa.saml.providers import ServiceProviders
+from idp_mfa.saml.release import read_release
+from idp_mfa.sealed import Sealer, load_ring
+from idp_mfa.services import Services
+from idp_mfa.session import Sessions
+from idp_mfa.settings import DirectoryOptions, Settings
+from idp_mfa.signin.service import SignIn, SignInParts
+from idp_mfa.store.redis.audit_window import RedisAuditWindow
+from idp_mfa.store.redis.server import RedisServer
+from idp_mfa.store.redis.verbs import RedisStore
+from idp_mfa.throttle import Throttle
+from idp_mfa.web.health import Health
+from idp_mfa.web.portal import PortalPages, portal_service
+from idp_mfa.web.signin import SignInPages
+from idp_mfa.yaml_document import Problem, Problems, read
+
+T = TypeVar("T")
+
+
+class NotComposed(Exception):  # noqa: N818 - it says what did not happen
+    """The configuration cannot be used; ``problems`` says why, line by line."""
+
+    def __init__(self, problems: Problems) -> None:
+        super().__init__(str(problems))
+        self.problems = problems
+
+
+def now() -> datetime:
+    """The clock of this host."""
+    return datetime.now(UTC)
+
+
+def compose(settings: Settings) -> House:
+    """The house of these settings; ``NotComposed`` if its policy cannot be used."""
+    return House(settings, now, os.urandom)
+
+
+class House:
+    """Every part, wired; adapters know no other adapter, faces no other face."""
+
+    def __init__(self, settings: Settings, clock: Clock, randomness: Randomness) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.randomness = randomness
+        self.factors = factors_of(settings)
+        kinds = {name: factor.may_show for name, factor in self.factors.items()}
+        self._policy = _usable(load_policy(_text(settings.policy), str(settings.policy), kinds))
+
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    # -- adapters ----------------------------------------------------------------------------
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals and opens what the directory keeps."""
+        return Sealer(load_ring(self.settings.keys.sealing), self.randomness)
+
+    @cached_property
+    def directory(self) -> LdapDirectory | SqliteDirectory:
+        """People, and their credentials."""
+        match self.settings.directory:
+            case DirectoryOptions(ldap=LdapOptions() as options):
+                wanted = {*options.attributes, *self.release.directory_attributes()}
+                return LdapDirectory(
+                    replace(options, attributes=tuple(sorted(wanted))),
+                    sealer=self.sealer,
+                    clock=self.clock,
+                    stopwatch=time.monotonic,
+                )
+            case DirectoryOptions(sqlite=SqliteOptions() as options):
+                return SqliteDirectory(
+                    options, sealer=self.sealer, clock=self.clock, randomness=self.randomness
+                )
+            case _:
+                raise ValueError("settings name no directory")
+
+    @cached_property
+    def store_server(self) -> RedisServer:
+        """The connections to Redis or Valkey."""
+        return RedisServer(self.settings.store)
+
+    @cached_property
+    def store(self) -> RedisStore:
+        """The verbs of short-lived state."""
+        return RedisStore(self.store_server)
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        """The record, and its look-up window in the store."""
+        options = self.settings.audit
+        window = RedisAuditWindow(self.store_server, options.window_length, options.window_kept)
+        return audit_trail(options, window)
+
+    @cached_property
+    def registry(self) -> SharedRegistry:
+        """The registered services."""
+        folder = self.settings.registry.folder
+        return SharedRegistry(self.store, folder / "registry.json", self.clock)
+
+    @cached_property
+    def signing_keys(self) -> KeyFolder:
+        """What assertions are signed with."""
+        return KeyFolder(self.settings.keys.signing, self.clock, self.randomness)
+
+    @cached_property
+    def identity_provider(self) -> IdentityProvider:
+        """Who we are to SAML services."""
+        salt = _secret(self.settings.keys.pairwise_salt)
+        return IdentityProvider(self.settings.saml, self.settings.base_url.rstrip("/"), salt)
+
+    @cached_property
+    def release(self) -> Release:
+        """Who receives which attributes."""
+        path, scopes = self.settings.saml.release, self.settings.saml.scopes
+        document = read("{}" if path is None else _text(path), str(path))
+        if isinstance(document, Problems):
+            raise NotComposed(document)
+        return _usable(read_release(document, scopes))
+
+    # -- use cases ---------------------------------------------------------------------------
+
+    @cached_property
+    def throttle(self) -> Throttle:
+        """The limits' numbers."""
+        return Throttle(self.settings.limits, _secret(self.settings.keys.limits))
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """What browsers come back with."""
+        return Sessions(self.store, self.clock, self.randomness, self.settings.session)
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        """The sign-in."""
+        return SignIn(
+            SignInParts(
+                directory=self.directory,
+                credentials=self.directory,
+                store=self.store,
+                audit=self.audit,
+                sessions=self.sessions,
+                policy=self.policy,
+                factors=self.factors,
+                preference=self.settings.factors,
+                throttle=self.throttle,
+                clock=self.clock,
+                randomness=self.randomness,
+                limits=self.settings.sign_in,
+            )
+        )
+
+    @cached_property
+    def enrolments(self) -> Enrolments:
+        """Set-ups of factors."""
+        return Enrolments(
+            credentials=self.directory,
+            store=self.store,
+            factors=self.factors,
+            throttle=self.throttle,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def helpdesk(self) -> HelpDesk:
+        """What staff may do."""
+        return HelpDesk(
+            self.directory,
+            self.directory,
+            self.store,
+            self.audit,
+            self.throttle,
+            self.clock,
+            self.randomness,
+        )
+
+    @cached_property
+    def services(self) -> Services:
+        """Registering services."""
+        return Services(self.registry, self.audit, self.clock, self.randomness, describe)
+
+    # -- faces -------------------------------------------------------------------------------
+
+    def application(self) -> Flask:
+        """The web application; refuses to be made on a store that would forget limits."""
+        self.store_server.check_policy()
+        # The connections of this process are not those of the workers that are forked from it.
+        self.store_server.close()
+        self.signing_keys.keys()
+        app = Flask("idp_mfa.web", static_folder="static", template_folder=None)
+        browser = Browser(
+            base_url=self.settings.base_url,
+            site=self.settings.site,
+            addresses=self.settings.proxies,
+            audit=self.audit,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+        issuer = self.settings.totp.issuer
+        signin = SignInPages(
+            signin=self.sign_in,
+            browser=browser,
+            factors=self.factors,
+            policy=self.policy,
+            issuer=issuer,
+        )
+        portal = PortalPages(
+            signin=self.sign_in,
+            sessions=self.sessions,
+            enrolments=self.enrolments,
+            browser=browser,
+            policy=self.policy,
+            audit=self.audit,
+            clock=self.clock,
+            randomness=self.randomness,
+            issuer=issuer,
+            service=portal_service(browser.host, self.settings.site.portal_name),
+        )
+        saml = SamlEndpoints(
+            SamlParts(
+                idp=self.identity_provider,
+                providers=ServiceProviders(self.registry, self.clock),
+                release=self.release,
+                keys=self.signing_keys,
+                signin=self.sign_in,
+                policy=self.policy,
+                store=self.store,
+                audit=self.audit,
+                browser=browser,
+                clock=self.clock,
+                randomness=self.randomness,
+            )
+        )
+        health = Health({"directory": self.directory.ping, "store": self.store.ping})
+        routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
+        browser.install(app, routes, _templates(self.settings.templates))
+        return app
+
+    # -- looking after it --------------------------------------------------------------------
+
+    def checks(self) -> Mapping[str, Callable[[], str]]:
+        """Each part, and how it says in words that it is well; ``Unavailable`` when it is not."""
+        return {
+            "settings": lambda: self.settings.base_url,
+            "policy": self._check_policy,
+            "sealing key": lambda: f"{self.sealer.active} is active",
+            "signing key": lambda: f"{self.signing_keys.keys().active.id} signs",
+            "directory": self._check_directory,
+            "store": self._check_store,
+            "services": lambda: f"{len(self.registry.current().by_id)} registered",
+            "attributes": lambda: f"{len(self.release.rows)} release row(s)",
+        }
+
+    def _check_policy(self) -> str:
+        policy = self._policy
+        return f"{len(policy.rules)} rules, {len(policy.zones)} zones, {policy.version[:12]}"
+
+    def _check_directory(self) -> str:
+        self.directory.ping()
+        return "answers"
+
+    def _check_store(self) -> str:
+        facts = self.store_server.check_policy()
+        return f"{facts.name} {facts.version}, nothing is evicted"
+
+
+def factors_of(settings: Settings) -> dict[FactorName, Factor]:
+    """The factors that settings name, in their order."""
+    shipped: dict[FactorName, Factor] = {TOTP: Totp(settings.totp.issuer)}
+    unknown = [name for name in settings.factors if name not in shipped]
+    if unknown:
+        message = f"factors: {', '.join(unknown)} is not a factor; there is {', '.join(shipped)}"
+        raise NotComposed(Problems((Problem("settings", 1, 1, message),)))
+    return {name: shipped[name] for name in settings.factors}
+
+
+def _usable(found: T | Problems) -> T:
+    if isinstance(found, Problems):
+        raise NotComposed(found)
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = Problem(str(path), 1, 1, f"cannot be read: {type(error).__name__}")
+        raise NotComposed(Problems((problem,))) from None
+
+
+def _secret(path: Path) -> bytes:
+    """A file of random bytes that nobody but our own account may read."""
+    try:
+        mode, content = path.stat().st_mode, path.read_bytes()
+    except OSError as error:
+        raise Unavailable("keys", f"{path.name}: {type(error).__name__}") from None
+    if mode & 0o077:
+        raise Unavailable("keys", f"{path.name} may be read by others: chmod 600")
+    if len(content) < 32:
+        raise Unavailable("keys", f"{path.name} holds fewer than 32 bytes")
+    return content
+
+
+def _templates(own: Path | None) -> BaseLoader:
+    shipped = FileSystemLoader(assets.folder("templates"))
+    return shipped if own is None else ChoiceLoader([FileSystemLoader(own), shipped])

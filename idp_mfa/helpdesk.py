@@ -1,0 +1,92 @@
+"""What staff may do for a person: look, unlock, reset a factor; each act with actor and reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
+from idp_mfa.model import Account, Clock, Credential, FactorName, Randomness, Reference
+from idp_mfa.ports import (
+    AuditLog,
+    Change,
+    ChangeAnswer,
+    CredentialStore,
+    Directory,
+    StateStore,
+)
+from idp_mfa.throttle import Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What was taken away; the person may set the factor up anew where policy and P6 allow it."""
+
+    removed: tuple[Credential, ...]
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class HelpDesk:
+    """The desk's use cases, the same for a page and for the command line."""
+
+    directory: Directory
+    credentials: CredentialStore
+    store: StateStore
+    audit: AuditLog
+    throttle: Throttle
+    clock: Clock
+    randomness: Randomness
+
+    def show(self, login: str) -> Account | None:
+        """One person, by what was typed."""
+        return self.directory.find(login)
+
+    def unlock(self, account: Account, actor: str, reason: str) -> Reference:
+        """Forget the tries that were spent; a factor that was disabled stays so."""
+        reference = self._record(AuditEvent.USER_UNLOCKED, account, actor, reason)
+        self.store.clear(self.throttle.of_user(account.user.id))
+        return reference
+
+    def reset(
+        self, account: Account, factor: FactorName, actor: str, reason: str
+    ) -> Reset | ChangeAnswer:
+        """Take every record of a factor away, of whatever state.
+
+        It is on record before it happens; a reset that lost a race is tried again by its actor.
+        """
+        removed = tuple(one for one in account.credentials.records if one.factor == factor)
+        reference = self._record(
+            AuditEvent.USER_RESET,
+            account,
+            actor,
+            reason,
+            factor=factor,
+            removed=tuple(one.id for one in removed),
+        )
+        answer = self.credentials.change(
+            account.user.id,
+            account.credentials,
+            tuple(Change(one, None) for one in removed),
+        )
+        return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
+
+    def _record(
+        self,
+        event: AuditEvent,
+        account: Account,
+        actor: str,
+        reason: str,
+        **detail: str | tuple[str, ...],
+    ) -> Reference:
+        reference = new_reference(self.randomness)
+        self.audit.record(
+            AuditRecord(
+                self.clock(),
+                event,
+                reference,
+                account.user.id,
+                actor=actor,
+                detail={"reason": reason, **detail},
+            )
+        )
+        return reference
