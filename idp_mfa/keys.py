@@ -34,6 +34,7 @@ from idp_mfa.ports import Unavailable
 _XMLDSIG = "http://www.w3.org/2001/04/xmldsig-more#"
 _CERTIFICATE_LIFE = timedelta(days=3653)
 _RING = "signing-keys.json"
+_SECRET_OCTETS = 32
 
 
 class SignatureAlgorithm(Enum):
@@ -406,3 +407,35 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(descriptor)
     beside.replace(path)
+
+
+# -- secrets in files ------------------------------------------------------------------------
+
+
+def load_secret(path: Path) -> bytes:
+    """A secret of one purpose, 32 octets or more; ``Unavailable("keys", ...)`` if it cannot be."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise Unavailable("keys", f"{path.name} is open to others: its mode must be 0600")
+        secret = path.read_bytes()
+    except OSError as error:
+        raise Unavailable("keys", f"{path.name}: {error.strerror}") from error
+    if len(secret) < _SECRET_OCTETS:
+        raise Unavailable("keys", f"{path.name} is shorter than {_SECRET_OCTETS} octets")
+    return secret
+
+
+def create_secret(path: Path, randomness: Randomness) -> bool:
+    """Whether it was made; one that is there stays as it is."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise Unavailable("keys", f"{path.name}: {error.strerror}") from error
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(randomness(_SECRET_OCTETS))
+        file.flush()
+        os.fsync(descriptor)
+    return True

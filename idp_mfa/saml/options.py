@@ -35,14 +35,14 @@ class SamlOptions:
     """Who we are to services, as settings say it.
 
     ``entity_id`` is a name and need not be an address of ours. ``scopes`` are the domains that we
-    may speak for, our own first. ``attributes`` is the release file; without one nothing but what
+    may speak for, our own first. ``release`` is the release file; without one nothing but what
     a service's metadata demands is given. ``clock_skew`` is what a request's instant may be off
     either way (SDP-G01).
     """
 
     entity_id: str
     scopes: tuple[str, ...]
-    attributes: Path | None = None
+    release: Path | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     information_urls: Mapping[str, str] = field(default_factory=dict)
