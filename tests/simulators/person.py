@@ -16,6 +16,11 @@ class Person:
     password: str
     phone: Phone | None = None
 
+    @property
+    def principal_name(self) -> str:
+        """What services are told (eduPersonPrincipalName)."""
+        return f"{self.login}@example.ac.jp"
+
     def give_password(self, page: Page) -> Page:
         """Fill in the password page."""
         assert page.mark == "signin.password", (page.url, page.status, page.words[:500])

@@ -129,6 +129,11 @@ class UserAgent:
         """The last request that carried a parameter of that name."""
         return next(hop for hop in reversed(self.hops) if hop.parameter(name) is not None)
 
+    def forget(self, cookie: str) -> None:
+        """Delete a cookie of that name, wherever it is from."""
+        for each in [one for one in self.session.cookies if one.name == cookie]:
+            self.session.cookies.clear(each.domain, each.path, each.name)
+
     def close(self) -> None:
         """Drop connections."""
         self.session.close()

@@ -1,0 +1,88 @@
+"""A university and a service of another site, both behind TLS, and Chromium to visit them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.walk import Walk
+from tests.servers import slapd, valkey
+from tests.servers.apache import Site
+from tests.servers.chromium import Visitor, chromium, visit
+from tests.servers.foreground import free_port
+from tests.servers.idp import Idp, identity_provider
+from tests.servers.nginx import Front, nginx, origin
+from tests.servers.shibboleth import Shibboleth, ShibbolethOptions, shibboleth
+from tests.simulators.person import Person
+
+IDP_HOST = "idp.univ.test"
+SERVICE_HOST = "sp.other.test"
+Walks = Callable[[Visitor], Walk]
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Campus:
+    """Everything that runs."""
+
+    idp: Idp
+    service: Shibboleth
+    directory: slapd.Slapd
+    front: Front
+
+
+@pytest.fixture(scope="session")
+def campus() -> Iterator[Campus]:
+    """slapd, Valkey, ``idp-mfa serve``, Shibboleth, and nginx before both hosts."""
+    tls = free_port()
+    site = Site(free_port(), origin(SERVICE_HOST, tls))
+    with (
+        slapd.slapd() as directory,
+        valkey.running(valkey.Kind.VALKEY) as store,
+        identity_provider(
+            free_port(), directory=directory, store=store, origin=origin(IDP_HOST, tls)
+        ) as idp,
+        shibboleth(
+            site,
+            idp_entity_id=idp.entity_id,
+            idp_metadata=idp.metadata(),
+            options=ShibbolethOptions(),
+        ) as service,
+        nginx(tls, idp=(IDP_HOST, idp.port), services={SERVICE_HOST: site.port}) as front,
+    ):
+        idp.register(service.metadata)
+        yield Campus(idp, service, directory, front)
+
+
+@pytest.fixture(scope="session")
+def browser(campus: Campus) -> Iterator[Browser]:
+    """One Chromium; every visitor has a fresh profile in it."""
+    with chromium((IDP_HOST, SERVICE_HOST), trusted=campus.front.certificate) as program:
+        yield program
+
+
+@pytest.fixture
+def walks(browser: Browser) -> Iterator[Walks]:
+    """A visitor's first tab."""
+    with contextlib.ExitStack() as stack:
+        yield lambda visitor: Walk(stack.enter_context(visit(browser, visitor)).new_page())
+
+
+@pytest.fixture
+def newcomer(campus: Campus) -> Person:
+    """Somebody new, who has not set up anything."""
+    new = slapd.Person(f"visitor{next(_NUMBERS)}", "Visitor 訪", ("students",))
+    campus.directory.add([new])
+    return Person(new.login, f"demo-{new.login}")
+
+
+@pytest.fixture
+def person(campus: Campus, newcomer: Person) -> Person:
+    """Somebody new, whose phone is set up."""
+    newcomer.phone = campus.idp.set_up_phone(newcomer.login)
+    return newcomer

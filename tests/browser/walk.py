@@ -1,0 +1,66 @@
+"""How a person walks through the pages in a real browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from playwright.sync_api import Page
+
+from tests.servers.apache import what_came
+from tests.simulators.person import Person
+
+MOST_TABS = 25
+
+
+@dataclass(slots=True)
+class Walk:
+    """One tab of one visitor."""
+
+    page: Page
+
+    @property
+    def mark(self) -> str | None:
+        """The page's name (``data-page``)."""
+        return self.page.locator("body").get_attribute("data-page")
+
+    def expect(self, mark: str) -> None:
+        """Wait for a page by its name; the failure shows what stands there."""
+        try:
+            self.page.wait_for_selector(f"body[data-page='{mark}']", timeout=15_000)
+        except Exception as error:
+            text = self.page.locator("body").inner_text()[:600]
+            raise AssertionError(f"no {mark} at {self.page.url}: {text}") from error
+
+    def arrived(self) -> dict[str, str]:
+        """Wait for the service's page; what it was told."""
+        try:
+            self.page.wait_for_selector("#what-came", timeout=15_000)
+        except Exception as error:
+            text = self.page.locator("body").inner_text()[:600]
+            raise AssertionError(f"not at the service but {self.page.url}: {text}") from error
+        return what_came(self.page.content())
+
+    def give_password(self, person: Person) -> None:
+        """Type both and press Enter."""
+        self.expect("signin.password")
+        self.page.fill("input[name=username]", person.login)
+        self.page.fill("input[name=password]", person.password)
+        self.page.press("input[name=password]", "Enter")
+
+    def give_code(self, person: Person) -> None:
+        """Type the code and press Enter."""
+        self.expect("signin.challenge")
+        assert person.phone is not None
+        self.page.fill("input[name=code]", person.phone.code())
+        self.page.press("input[name=code]", "Enter")
+
+    def tab_to(self, name: str) -> None:
+        """Press Tab until the field or button of that name has the focus, and see that it shows."""
+        for _ in range(MOST_TABS):
+            if self.page.evaluate("document.activeElement?.name") == name:
+                break
+            self.page.keyboard.press("Tab")
+        else:
+            raise AssertionError(f"{name} cannot be reached by Tab on {self.page.url}")
+        outline = self.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", f"the focus on {name} cannot be seen"
