@@ -224,9 +224,9 @@ def _explained(decided: Decided) -> dict[str, object]:
         "cause": because.cause.value,
         "steps": [
             {
-                "rule": step.rule,
-                "line": step.line,
-                "then": intent(step.then),
+                "rule": step.rule.name,
+                "line": step.rule.line,
+                "then": intent(step.rule.then),
                 "effect": step.effect.value,
                 "matched": _matched(step.matched),
             }

@@ -162,7 +162,7 @@ def outcome_of(decided: Decided) -> Outcome:
     match decided.decision:
         case Permit():
             last = decided.steps[-1]
-            skipped = last.effect is Effect.DECIDED and isinstance(last.then, Skip)
+            skipped = last.effect is Effect.DECIDED and isinstance(last.rule.then, Skip)
             return Outcome.SKIP if skipped else Outcome.PERMIT
         case StepUp():
             return Outcome.ASK

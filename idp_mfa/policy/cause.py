@@ -20,9 +20,9 @@ def cause_of_rule(rule: Rule, steps: Sequence[Step], facts: Facts) -> Cause:
     """The network if the rule names a zone, or if from another zone a skip before it had held."""
     network = Cause.NETWORK_UNKNOWN if facts.zone == UNKNOWN else Cause.NETWORK
     for step in steps:
-        if step.rule == rule.name:
+        if step.rule is rule:
             return network if _names_a_zone(step.matched) else Cause.RULE
-        if isinstance(step.then, Skip) and _elsewhere(step.matched, Truth.TRUE) is Truth.TRUE:
+        if isinstance(step.rule.then, Skip) and _elsewhere(step.matched, Truth.TRUE) is Truth.TRUE:
             return network
     return Cause.RULE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from idp_mfa.model import PASSWORD, Page
@@ -39,7 +39,7 @@ class Subject:
     """
 
     name: str
-    found: Callable[[Facts], frozenset[str]]
+    found: Callable[[Facts], Collection[str]]
     absent: Callable[[Facts, frozenset[str]], Truth]
     words: Callable[[Vocabulary], frozenset[str]] | None = None
     also_called: tuple[str, ...] = ()
@@ -52,13 +52,16 @@ class OneOf:
     subject: Subject
     wanted: frozenset[str]
 
-    def match(self, facts: Facts) -> Matched:
+    def truth(self, facts: Facts) -> Truth:
         """True, false, or unknown for want of the subject's fact."""
+        if self.wanted.isdisjoint(self.subject.found(facts)):
+            return self.subject.absent(facts, self.wanted)
+        return Truth.TRUE
+
+    def match(self, facts: Facts) -> Matched:
+        """The same truth, with the words that were found."""
         found = self.subject.found(facts)
-        truth = Truth.TRUE
-        if found.isdisjoint(self.wanted):
-            truth = self.subject.absent(facts, self.wanted)
-        return Matched(self.subject.name, _words(self.wanted), _words(found), truth)
+        return Matched(self.subject.name, _words(self.wanted), _words(found), self.truth(facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,14 @@ class All:
 
     parts: tuple[Condition, ...]
 
+    def truth(self, facts: Facts) -> Truth:
+        """Known as soon as one part is false."""
+        return all_of(part.truth(facts) for part in self.parts)
+
     def match(self, facts: Facts) -> Matched:
-        """Every part is looked at, so that an explanation can show each."""
+        """The same truth; every part is looked at."""
         parts = tuple(part.match(facts) for part in self.parts)
-        return Matched("all", "", "", all_of(part.truth for part in parts), parts)
+        return Matched("all", "", "", self.truth(facts), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +86,14 @@ class AnyOf:
 
     parts: tuple[Condition, ...]
 
+    def truth(self, facts: Facts) -> Truth:
+        """Known as soon as one part is true."""
+        return any_of(part.truth(facts) for part in self.parts)
+
     def match(self, facts: Facts) -> Matched:
-        """Every part is looked at, so that an explanation can show each."""
+        """The same truth; every part is looked at."""
         parts = tuple(part.match(facts) for part in self.parts)
-        return Matched("any", "", "", any_of(part.truth for part in parts), parts)
+        return Matched("any", "", "", self.truth(facts), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +102,35 @@ class Not:
 
     part: Condition
 
-    def match(self, facts: Facts) -> Matched:
+    def truth(self, facts: Facts) -> Truth:
         """The opposite."""
-        part = self.part.match(facts)
-        return Matched("not", "", "", opposite(part.truth), (part,))
+        return opposite(self.part.truth(facts))
+
+    def match(self, facts: Facts) -> Matched:
+        """The same truth, with its part's."""
+        return Matched("not", "", "", self.truth(facts), (self.part.match(facts),))
 
 
 def all_of(truths: Iterable[Truth]) -> Truth:
     """Kleene's conjunction."""
-    seen = set(truths)
-    if Truth.FALSE in seen:
-        return Truth.FALSE
-    return Truth.UNKNOWN if Truth.UNKNOWN in seen else Truth.TRUE
+    so_far = Truth.TRUE
+    for truth in truths:
+        if truth is Truth.FALSE:
+            return Truth.FALSE
+        if truth is Truth.UNKNOWN:
+            so_far = Truth.UNKNOWN
+    return so_far
 
 
 def any_of(truths: Iterable[Truth]) -> Truth:
     """Kleene's disjunction."""
-    seen = set(truths)
-    if Truth.TRUE in seen:
-        return Truth.TRUE
-    return Truth.UNKNOWN if Truth.UNKNOWN in seen else Truth.FALSE
+    so_far = Truth.FALSE
+    for truth in truths:
+        if truth is Truth.TRUE:
+            return Truth.TRUE
+        if truth is Truth.UNKNOWN:
+            so_far = Truth.UNKNOWN
+    return so_far
 
 
 def opposite(truth: Truth) -> Truth:
@@ -124,7 +144,7 @@ def opposite(truth: Truth) -> Truth:
             return Truth.UNKNOWN
 
 
-def _words(words: frozenset[str]) -> str:
+def _words(words: Collection[str]) -> str:
     return ", ".join(sorted(words)) if words else NONE
 
 
@@ -140,24 +160,24 @@ def _if_records_are_readable(facts: Facts, wanted: frozenset[str]) -> Truth:
     return Truth.UNKNOWN if facts.unreadable and wanted != {NONE} else Truth.FALSE
 
 
-def _enrolled(facts: Facts) -> frozenset[str]:
-    return frozenset({NONE}) if facts.has_none else frozenset(facts.enrolled)
+def _enrolled(facts: Facts) -> Collection[str]:
+    return (NONE,) if facts.has_none else facts.enrolled
 
 
-def _asked(facts: Facts) -> frozenset[str]:
-    return frozenset(facts.acr_values) or frozenset({NONE})
+def _asked(facts: Facts) -> Collection[str]:
+    return facts.acr_values or (NONE,)
 
 
 ZONE = Subject(
     "zone",
-    found=lambda facts: frozenset({facts.zone}),
+    found=lambda facts: (facts.zone,),
     absent=_if_zone_is_known,
     words=lambda vocabulary: vocabulary.zones | {OUTSIDE, UNKNOWN},
     also_called=("network", "networks", "ip", "address", "from"),
 )
 PAGE = Subject(
     "page",
-    found=lambda facts: frozenset({facts.page.value}),
+    found=lambda facts: (facts.page.value,),
     absent=_certain,
     words=lambda _vocabulary: frozenset(page.value for page in Page),
     also_called=("path", "url"),
@@ -192,11 +212,14 @@ ENROLLED = Subject(
 )
 VERIFIED = Subject(
     "verified",
-    found=lambda facts: frozenset(done.factor for done in facts.counting),
+    found=lambda facts: {done.factor for done in facts.counting},
     absent=_certain,
     words=lambda vocabulary: vocabulary.factors | {PASSWORD},
     also_called=("shown", "done", "authenticated"),
 )
+
+A_KNOWN_ZONE = Not(OneOf(ZONE, frozenset({UNKNOWN})))
+"""What every skip needs besides its own condition."""
 
 SUBJECTS: Mapping[str, Subject] = {
     subject.name: subject for subject in (ZONE, PAGE, GROUP, SERVICE, ASKED, ENROLLED, VERIFIED)

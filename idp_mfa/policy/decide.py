@@ -9,15 +9,16 @@ from typing import assert_never
 from idp_mfa.model import Acr, Because, Cause, FactorName, Refusal, Verification
 from idp_mfa.policy.assurance import kinds_of, levels, reached
 from idp_mfa.policy.cause import cause_of_rule, is_stale
+from idp_mfa.policy.conditions import A_KNOWN_ZONE, All
 from idp_mfa.policy.model import (
     UNKNOWN,
     Assurance,
+    Condition,
     Decided,
     Decision,
     Deny,
     Effect,
     Facts,
-    Matched,
     Permit,
     Policy,
     Refuse,
@@ -69,9 +70,9 @@ def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
     steps: list[Step] = []
     joined: list[_Demanded] = []
     for rule in rules:
-        matched = _matched(rule, facts)
-        effect = _effect(rule, matched.truth)
-        steps.append(Step(rule.name, rule.line, rule.then, matched, effect))
+        when = _when(rule, facts)
+        effect = _effect(rule, when.truth(facts))
+        steps.append(Step(rule, when, facts, effect))
         match effect, rule.then:
             case Effect.PASSED_OVER, _:
                 continue
@@ -82,12 +83,10 @@ def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
     return _Ruling(None, (), tuple(steps))
 
 
-def _matched(rule: Rule, facts: Facts) -> Matched:
-    matched = rule.when.match(facts)
+def _when(rule: Rule, facts: Facts) -> Condition:
     if isinstance(rule.then, Skip) and facts.zone == UNKNOWN:
-        readable = Matched("zone", "any that is known", UNKNOWN, Truth.FALSE)
-        return Matched("all", "", "", Truth.FALSE, (readable, matched))
-    return matched
+        return All((A_KNOWN_ZONE, rule.when))
+    return rule.when
 
 
 def _effect(rule: Rule, truth: Truth) -> Effect:

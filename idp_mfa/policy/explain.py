@@ -45,7 +45,8 @@ def intent(then: Outcome) -> str:
 
 
 def _step(step: Step) -> Iterator[str]:
-    yield f"line {step.line}, {step.rule!r}: {intent(step.then)} - {step.effect.value}"
+    rule = step.rule
+    yield f"line {rule.line}, {rule.name!r}: {intent(rule.then)} - {step.effect.value}"
     yield from _matched(step.matched, "  ")
 
 

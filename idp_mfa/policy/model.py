@@ -115,8 +115,12 @@ class Matched:
 class Condition(Protocol):
     """A small matcher: pure, total, and able to say what it saw."""
 
-    def match(self, facts: Facts) -> Matched:
+    def truth(self, facts: Facts) -> Truth:
         """True, false or unknown."""
+        ...
+
+    def match(self, facts: Facts) -> Matched:
+        """The same truth, with what every part of the condition saw."""
         ...
 
 
@@ -231,13 +235,20 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one rule said, and what it would do or did."""
+    """What one rule said of the facts, and what became of it.
 
-    rule: str
-    line: int
-    then: Outcome
-    matched: Matched
+    ``when`` is what was asked: the rule's own condition, and that the zone is known if it skips.
+    """
+
+    rule: Rule
+    when: Condition
+    facts: Facts = field(repr=False)
     effect: Effect
+
+    @property
+    def matched(self) -> Matched:
+        """Condition by condition; put together when it is asked for, because few sign-ins are."""
+        return self.when.match(self.facts)
 
 
 @dataclass(frozen=True, slots=True)

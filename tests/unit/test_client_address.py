@@ -84,6 +84,7 @@ def seen(peer: str | None, lines: list[str], rule: TrustedProxies) -> str | None
         (['"203.0.113.9"'], None),
         (["for=203.0.113.9"], None),
         (["192.0.2.1," * 1000 + "203.0.113.9"], None),
+        (["192.0.2.1," + " " * 3000 + "203.0.113.9"], None),
         (["192.0.2.1," * MAX_HOPS + "203.0.113.9"], None),
     ],
 )

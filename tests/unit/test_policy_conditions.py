@@ -63,21 +63,28 @@ T, F, U = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
 def test_a_condition(subject: str, wanted: set[str], given: dict[str, Any], truth: Truth) -> None:
     given = dict(given)
     request = facts(given.pop("enrolled", (TOTP,)), **given)
-    assert OneOf(SUBJECTS[subject], frozenset(wanted)).match(request).truth is truth
+    condition = OneOf(SUBJECTS[subject], frozenset(wanted))
+    assert condition.truth(request) is truth
+    assert condition.match(request).truth is truth
 
 
 class Fixed:
     """A condition whose truth is set."""
 
-    def __init__(self, truth: Truth) -> None:
-        self.truth = truth
+    def __init__(self, fixed: Truth) -> None:
+        self.fixed = fixed
+
+    def truth(self, facts: Facts) -> Truth:
+        return self.fixed
 
     def match(self, facts: Facts) -> Matched:
-        return Matched("fixed", "", "", self.truth)
+        return Matched("fixed", "", "", self.fixed)
 
 
 def truth(condition: Condition) -> Truth:
-    return condition.match(facts()).truth
+    found = condition.truth(facts())
+    assert condition.match(facts()).truth is found
+    return found
 
 
 @given(st.lists(st.sampled_from(Truth), max_size=4))

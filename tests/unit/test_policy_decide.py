@@ -128,6 +128,10 @@ def outcome(rules: Policy, given: Facts) -> tuple[str, str, Cause]:
             ("deny (acr-unmet)", "inside", Cause.SERVICE_DEMAND),
         ),
         (
+            {"zone": "campus", "acr_values": (AAL2,), "enrolled": ()},
+            ("deny (acr-unmet)", "inside", Cause.SERVICE_DEMAND),
+        ),
+        (
             {"zone": "campus", "acr_values": (AAL2, MFA)},
             ("ask totp", "inside", Cause.SERVICE_DEMAND),
         ),
@@ -191,7 +195,7 @@ def outcome(rules: Policy, given: Facts) -> tuple[str, str, Cause]:
             ("deny (no-factor-enrolled)", "desk", Cause.NO_FACTOR),
         ),
         (
-            {"page": Page.SERVICES, "enrolled": (MATRIX, FIDO2)},
+            {"page": Page.SERVICES, "enrolled": (MATRIX, FIDO2, RECOVERY)},
             ("ask fido2, image_matrix", "both", Cause.RULE),
         ),
         (
@@ -229,7 +233,7 @@ def test_the_first_match_wins_and_the_trace_ends_there() -> None:
     decided = decide(rules, facts((TOTP, FIDO2)))
     assert isinstance(decided.decision, StepUp)
     assert decided.decision.offered == {FIDO2}
-    assert [(s.rule, s.line, s.effect) for s in decided.steps] == [
+    assert [(s.rule.name, s.rule.line, s.effect) for s in decided.steps] == [
         ("one", 10, Effect.PASSED_OVER),
         ("two", 11, Effect.DECIDED),
     ]
@@ -249,6 +253,28 @@ def test_a_denial_by_network_says_so() -> None:
     assert outcome(rules, facts(zone="unknown"))[2] is Cause.NETWORK_UNKNOWN
 
 
+def test_the_network_is_the_cause_only_where_another_one_would_have_skipped() -> None:
+    rules = policy("""
+  - { name: no, when: { zone: guest }, then: deny }
+  - { name: away, when: { page: portal.home, not: { zone: guest } }, then: skip }
+  - { name: staff, when: { page: sign-in, zone: campus, group: staff }, then: skip }
+  - { name: rest, when: {}, then: { require: [totp] } }
+""")
+    assert outcome(rules, facts(page=Page.DESK))[1:] == ("rest", Cause.RULE)
+    assert outcome(rules, facts())[1:] == ("rest", Cause.RULE)
+    assert outcome(rules, facts(groups=frozenset({"staff"})))[1:] == ("rest", Cause.NETWORK)
+    lost = facts(zone="unknown", page=Page.PORTAL_HOME)
+    assert outcome(policy(AWAY), lost)[1:] == ("rest", Cause.NETWORK_UNKNOWN)
+    guest = facts(zone="guest", page=Page.PORTAL_HOME)
+    assert outcome(policy(AWAY), guest)[1:] == ("rest", Cause.NETWORK)
+
+
+AWAY = """
+  - { name: away, when: { page: portal.home, not: { zone: guest } }, then: skip }
+  - { name: rest, when: {}, then: { require: [totp] } }
+"""
+
+
 # -- a fact that is missing ------------------------------------------------------------------
 
 
@@ -258,6 +284,15 @@ def test_an_unknown_zone_is_denied_where_any_zone_is() -> None:
   - { name: yes, when: { page: sign-in }, then: skip }
 """)
     assert outcome(rules, facts(zone="unknown", address=None))[:2] == ("deny (policy)", "no")
+
+
+def test_a_skip_needs_the_fact_it_names() -> None:
+    rules = policy("""
+  - { name: trusted, when: { page: sign-in, enrolled: fido2 }, then: skip }
+  - { name: rest, when: { page: sign-in }, then: { require: [totp] } }
+""")
+    assert outcome(rules, facts((TOTP, FIDO2)))[:2] == (f"permit with {PASSWORD_ACR}", "trusted")
+    assert outcome(rules, facts((TOTP,), unreadable=True))[:2] == ("ask totp", "rest")
 
 
 def test_an_unknown_zone_never_skips_even_where_no_rule_names_a_zone() -> None:
