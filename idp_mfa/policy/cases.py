@@ -41,7 +41,7 @@ from idp_mfa.yaml_document import Place, Problem
 UNREADABLE = "unreadable"
 """A record that cannot be opened."""
 UNUSABLE = "unusable"
-"""A record that may not sign in: disabled, suspended, unfinished."""
+"""A record that may not sign in: disabled, suspended, retired."""
 
 _NO_SERVICE = ServiceId("")
 _AT = datetime(2026, 4, 1, tzinfo=UTC)
