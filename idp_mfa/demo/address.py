@@ -88,7 +88,7 @@ class SeenFrom:
     """The wrapped application, with the address of the chosen place."""
 
     def __init__(self, application: WSGIApplication, *, change_at: str | None) -> None:
-        """``change_at`` is the address of the page on which the place is chosen, if there is one."""
+        """``change_at`` is the page on which the place is chosen, if there is one."""
         self._application = application
         self._change_at = change_at
         self._style = resources.files("idp_mfa.demo").joinpath("static/seen.css").read_bytes()

@@ -18,10 +18,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idp_mfa.assets import folder
 from idp_mfa.demo.address import COOKIE, PLACES, place_of
-from idp_mfa.demo.service_provider import Declined, NoAnswer, Options, Peer, SignedIn, metadata
+from idp_mfa.demo.service_provider import (
+    Declined,
+    NoAnswer,
+    Peer,
+    ServiceOptions,
+    SignedIn,
+    metadata,
+)
 
 OPTIONS = "IDP_MFA_DEMO_SERVICE"
-"""The environment variable that names the file with the service's ``Options``."""
+"""The environment variable that names the file with the service's ``ServiceOptions``."""
 
 _LANGUAGES = ("ja", "en")
 _OPEN_REQUESTS = 8
@@ -32,7 +39,7 @@ _CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors '
 class _Pages:
     """The views; everything that lasts is in the browser's signed cookie."""
 
-    options: Options
+    options: ServiceOptions
     peer: Peer
     style: bytes
 
@@ -110,7 +117,7 @@ class _Pages:
         return answer
 
 
-def create(options: Options) -> Flask:
+def create(options: ServiceOptions) -> Flask:
     """The service, its files read."""
     app = Flask(__name__, static_folder=None)
     app.jinja_loader = FileSystemLoader(folder("templates"))
@@ -137,4 +144,4 @@ def create(options: Options) -> Flask:
 
 def application() -> Flask:
     """What gunicorn runs."""
-    return create(Options.read(Path(os.environ[OPTIONS])))
+    return create(ServiceOptions.read(Path(os.environ[OPTIONS])))

@@ -27,16 +27,17 @@ REFEDS_MFA = "https://refeds.org/profile/mfa"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServiceOptions:
     """Where the service lives, and the files that it reads at start.
 
-    ``people`` are the logins that the page suggests.
+    ``key_and_certificate`` is one PEM file with both; ``people`` are the logins that the page
+    suggests.
     """
 
     base: str
+    entity_id: str
     identity_provider_metadata: str
-    key: str
-    certificate: str
+    key_and_certificate: str
     people: tuple[str, ...]
 
     def write(self, path: Path) -> None:
@@ -44,7 +45,7 @@ class Options:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path) -> Options:
+    def read(cls, path: Path) -> ServiceOptions:
         """What ``write`` left."""
         kept = json.loads(path.read_text(encoding="utf-8"))
         return cls(**kept | {"people": tuple(kept["people"])})
@@ -84,15 +85,15 @@ class _Signatures(CryptoBackend):  # type: ignore[misc]
         return True
 
 
-def _configuration(options: Options) -> SPConfig:
+def _configuration(options: ServiceOptions) -> SPConfig:
     configuration = SPConfig()
     configuration.load(
         {
-            "entityid": f"{options.base}/metadata",
+            "entityid": options.entity_id,
             "name": "idp_mfa demo service",
             "crypto_backend": "XMLSecurity",
-            "key_file": options.key,
-            "cert_file": options.certificate,
+            "key_file": options.key_and_certificate,
+            "cert_file": options.key_and_certificate,
             "metadata": {"local": [options.identity_provider_metadata]},
             "accepted_time_diff": 60,
             "service": {
@@ -122,7 +123,7 @@ def _configuration(options: Options) -> SPConfig:
     return configuration
 
 
-def metadata(options: Options) -> bytes:
+def metadata(options: ServiceOptions) -> bytes:
     """The service's metadata, as its owner would hand it in."""
     return str(entity_descriptor(_configuration(options))).encode()
 
@@ -155,10 +156,12 @@ class NoAnswer:
 class Peer:
     """The SAML side: what goes to the identity provider and what comes back."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ServiceOptions) -> None:
         self._client = Saml2Client(_configuration(options))
         self._client.sec.crypto = _Signatures()
-        self._client.sec.sec_backend = RSACrypto(import_rsa_key_from_file(options.key))
+        self._client.sec.sec_backend = RSACrypto(
+            import_rsa_key_from_file(options.key_and_certificate)
+        )
         (self._idp,) = self._client.metadata.with_descriptor("idpsso")
 
     def ask(self, wish: str) -> tuple[str, str]:
