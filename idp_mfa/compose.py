@@ -18,7 +18,7 @@ from flask import Flask
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 
 from idp_mfa import assets
-from idp_mfa.audit_log import AuditTrail, audit_trail
+from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.browser import Browser
 from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
@@ -273,7 +273,13 @@ class House:
                 randomness=self.randomness,
             )
         )
-        health = Health({"directory": self.directory.ping, "store": self.store.ping})
+        health = Health(
+            {
+                "directory": self.directory.ping,
+                "store": self.store.ping,
+                "audit": self.audit.ping,
+            }
+        )
         routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
         browser.install(app, routes, _templates(self.settings.templates))
         return app
