@@ -8,7 +8,8 @@ from typing import assert_never
 
 from idp_mfa.directory.ldap_connections import Circuit, Servers, nobody, service_account
 from idp_mfa.directory.ldap_entries import EntryReader
-from idp_mfa.directory.ldap_wire import SUCCESS, Entry, Modification, Stopwatch, Wire
+from idp_mfa.directory.ldap_socket import Stopwatch
+from idp_mfa.directory.ldap_wire import SUCCESS, Entry, Modification, Wire
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.directory.records import Rewrite, Stored, cleared, rewritten
 from idp_mfa.directory.typed import usable_login, usable_password
@@ -44,8 +45,6 @@ class LdapDirectory:
     def __init__(
         self, options: LdapOptions, sealer: Sealer, clock: Clock, stopwatch: Stopwatch
     ) -> None:
-        if not options.uris:
-            raise ValueError("uris: no LDAP server is named")
         self._options = options
         self._sealer = sealer
         self._clock = clock

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from idp_mfa.directory.ldap_wire import SUCCESS, Stopwatch, Wire, tls_of
+from idp_mfa.directory.ldap_socket import Stopwatch, tls_of
+from idp_mfa.directory.ldap_wire import SUCCESS, Wire
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.ports import Unavailable
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from idp_mfa.directory.options import LdapKind, LdapOptions
+from idp_mfa.directory.options import STANDING, LdapKind, LdapOptions
 from idp_mfa.model import AccountState, Standing
 from idp_mfa.ports import Unavailable
 
@@ -44,13 +44,11 @@ class StandingReader:
 
 def standing_reader(options: LdapOptions) -> StandingReader:
     """The reader for a kind of server, with the site's own attribute names."""
-    names, judge = _KINDS[options.kind]
-    unknown = options.standing_attributes.keys() - names.keys()
-    if unknown:
-        raise ValueError(f"standing_attributes: {', '.join(sorted(unknown))}: no such role")
-    mine = {**names, **options.standing_attributes}
+    names = {**STANDING[options.kind], **options.standing_attributes}
     return StandingReader(
-        {role: name for role, name in mine.items() if name}, judge, options.lockout_duration
+        {role: name for role, name in names.items() if name},
+        _JUDGES[options.kind],
+        options.lockout_duration,
     )
 
 
@@ -149,35 +147,8 @@ def _ad(values: Values, now: datetime, _lockout: timedelta) -> Standing:
     return Standing(AccountState.ACTIVE, changed)
 
 
-_KINDS: Mapping[
-    LdapKind, tuple[Mapping[str, str], Callable[[Values, datetime, timedelta], Standing]]
-] = {
-    "openldap": (
-        {
-            "password_changed_at": "pwdChangedTime",
-            "locked_at": "pwdAccountLockedTime",
-            "begins_at": "pwdStartTime",
-            "ends_at": "pwdEndTime",
-            "expires_on_day": "shadowExpire",
-        },
-        _openldap,
-    ),
-    "389ds": (
-        {
-            "password_changed_at": "pwdUpdateTime",
-            "disabled": "nsAccountLock",
-            "unlocks_at": "accountUnlockTime",
-            "password_expires_at": "passwordExpirationTime",
-        },
-        _ds389,
-    ),
-    "ad": (
-        {
-            "password_changed_at": "pwdLastSet",
-            "control": "userAccountControl",
-            "computed_control": "msDS-User-Account-Control-Computed",
-            "expires_at": "accountExpires",
-        },
-        _ad,
-    ),
+_JUDGES: Mapping[LdapKind, Callable[[Values, datetime, timedelta], Standing]] = {
+    "openldap": _openldap,
+    "389ds": _ds389,
+    "ad": _ad,
 }

@@ -1,17 +1,15 @@
 """One connection to an LDAP server: verified, bounded in time, and never chasing a referral.
 
-The only place that speaks to ldap3. Its defaults follow referrals with the password to any host,
-check no certificate, wait for ever and read the schema: all are off here. Whatever it raises ends
-here as ``Unavailable``.
+With ldap_socket the only place that speaks to ldap3. Its defaults follow referrals with the
+password to any host, check no certificate, wait for ever and read the schema: all are off here.
+Whatever it raises ends here as ``Unavailable``.
 """
 
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -19,11 +17,8 @@ import ldap3
 from ldap3.core.exceptions import LDAPException
 from ldap3.protocol.rfc4511 import BindRequest, LDAPMessage, MessageID, ProtocolOp
 
-from idp_mfa.directory.options import LdapOptions
+from idp_mfa.directory.ldap_socket import DeadlinedSocket, Stopwatch, VerifiedTls
 from idp_mfa.ports import Unavailable
-
-Stopwatch = Callable[[], float]
-"""Seconds that only ever rise."""
 
 SUCCESS = 0
 SIZE_LIMIT_EXCEEDED = 4
@@ -48,88 +43,6 @@ class Modification:
     attribute: str
     remove: tuple[bytes, ...]
     add: tuple[bytes, ...]
-
-
-class _Deadlined:
-    """A socket that gives up at one moment, however its peer trickles."""
-
-    def __init__(self, inner: socket.socket, now: Stopwatch) -> None:
-        self.inner = inner
-        self.until = 0.0
-        self._now = now
-
-    def recv(self, size: int) -> bytes:
-        self._arm()
-        return self.inner.recv(size)
-
-    def sendall(self, octets: bytes) -> None:
-        self._arm()
-        self.inner.sendall(octets)
-
-    def shutdown(self, how: int) -> None:
-        self.inner.shutdown(how)
-
-    def close(self) -> None:
-        self.inner.close()
-
-    @property
-    def quiet(self) -> bool:
-        """Still open, and nothing unasked has come: a peer that hung up shows as readable."""
-        try:
-            self.inner.settimeout(0)
-            self.inner.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
-        except OSError:
-            return False
-        return False
-
-    def _arm(self) -> None:
-        left = self.until - self._now()
-        if left <= 0:
-            raise TimeoutError
-        self.inner.settimeout(left)
-
-
-class VerifiedTls(ldap3.Tls):
-    """One context for all connections to a server: chain and host name hold, or nothing opens."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(validate=ssl.CERT_REQUIRED)
-        self._context = context
-
-    def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002
-        """The handshake, at once and always."""
-        plain = connection.socket
-        if isinstance(plain, _Deadlined):
-            plain = plain.inner
-        connection.socket = self._context.wrap_socket(plain, server_hostname=connection.server.host)
-
-
-def tls_of(uri: str, options: LdapOptions) -> VerifiedTls | None:
-    """TLS for a URI, None for loopback in clear; ``ValueError`` if the options allow neither."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
-        raise ValueError(f"{uri} is neither ldap://host nor ldaps://host")
-    if parts.scheme == "ldap" and not options.start_tls:
-        if not (options.allow_plaintext or _is_loopback(parts.hostname)):
-            raise ValueError(f"{uri} goes in clear: take ldaps:// or start_tls")
-        return None
-    try:
-        context = ssl.create_default_context(
-            cafile=None if options.ca_file is None else str(options.ca_file)
-        )
-    except OSError as error:
-        raise ValueError(f"ca_file {options.ca_file}: {error.strerror}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return VerifiedTls(context)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 class Wire:
@@ -252,7 +165,7 @@ class Wire:
     def usable(self) -> bool:
         """Nothing says that the server has hung up."""
         held = self._connection.socket
-        return isinstance(held, _Deadlined) and held.quiet
+        return isinstance(held, DeadlinedSocket) and held.quiet
 
     def close(self) -> None:
         """Let go without a word: of a socket shared by a fork only our end goes."""
@@ -262,7 +175,7 @@ class Wire:
     def _hold(self) -> None:
         plain = self._connection.socket
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._connection.socket = _Deadlined(plain, self._now)
+        self._connection.socket = DeadlinedSocket(plain, self._now)
 
     def _send(self, kind: str, request: BindRequest, controls: object = None) -> int:
         """In place of ldap3's own, which makes text of a bind's password and keeps it."""
@@ -280,7 +193,7 @@ class Wire:
     def _ask(self, act: Callable[[], object], within: float) -> int:
         connection = self._connection
         until = min(self._now() + within, self._deadline)
-        if isinstance(connection.socket, _Deadlined):
+        if isinstance(connection.socket, DeadlinedSocket):
             connection.socket.until = until
         connection.result = None
         try:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -18,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp_mfa.directory.options import SqliteOptions
 from idp_mfa.directory.records import Rewrite, Stored, cleared, opened, rewritten
+from idp_mfa.directory.sqlite_file import SqliteFile, carry_out, stored_of
 from idp_mfa.directory.typed import usable_login, usable_password
 from idp_mfa.model import (
     Account,
@@ -31,29 +29,6 @@ from idp_mfa.model import (
 )
 from idp_mfa.ports import Change, ChangeAnswer, PasswordAnswer, Unavailable
 from idp_mfa.sealed import Sealer
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS person (
-    id TEXT PRIMARY KEY,
-    login TEXT NOT NULL,
-    login_key TEXT NOT NULL UNIQUE,
-    display_name TEXT NOT NULL,
-    password_hash TEXT NOT NULL,
-    password_changed_at TEXT NOT NULL,
-    state TEXT NOT NULL,
-    groups_json TEXT NOT NULL,
-    attributes_json TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS record (
-    person TEXT NOT NULL REFERENCES person (id),
-    sealed BLOB NOT NULL,
-    PRIMARY KEY (person, sealed)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS manifest (
-    person TEXT PRIMARY KEY REFERENCES person (id),
-    sealed BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +48,7 @@ class SqliteDirectory:
     def __init__(
         self, options: SqliteOptions, sealer: Sealer, clock: Clock, randomness: Randomness
     ) -> None:
-        self._options = options
+        self._file = SqliteFile(options)
         self._sealer = sealer
         self._clock = clock
         self._randomness = randomness
@@ -83,10 +58,6 @@ class SqliteDirectory:
             parallelism=options.argon2_lanes,
         )
         self._decoy = self._hash(randomness(16))
-        self._make_private()
-        with self._connection() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
 
     # -- Directory ---------------------------------------------------------------------------
 
@@ -102,7 +73,7 @@ class SqliteDirectory:
             return PasswordAnswer.UNUSABLE
         hashed = None
         if account is not None:
-            with self._connection() as connection:
+            with self._file.connection() as connection:
                 row = connection.execute(
                     "SELECT password_hash FROM person WHERE id = ?", (account.user.id,)
                 ).fetchone()
@@ -124,7 +95,7 @@ class SqliteDirectory:
         if not usable_login(text):
             return ()
         beginning = _login_key(text)
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             rows = connection.execute("SELECT * FROM person ORDER BY login_key").fetchall()
         found = (
             _user(row)
@@ -142,7 +113,7 @@ class SqliteDirectory:
 
     def ping(self) -> None:
         """The file opens and answers."""
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             connection.execute("SELECT count(*) FROM person").fetchone()
 
     # -- CredentialStore ---------------------------------------------------------------------
@@ -173,7 +144,7 @@ class SqliteDirectory:
             json.dumps(sorted(person.groups)),
             json.dumps({name: list(values) for name, values in person.attributes.items()}),
         )
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             added = connection.execute(
                 "INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
             )
@@ -181,7 +152,7 @@ class SqliteDirectory:
 
     def set_password(self, user_id: UserId, password: bytes) -> None:
         """A new password, with the moment of its change."""
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             connection.execute(
                 "UPDATE person SET password_hash = ?, password_changed_at = ? WHERE id = ?",
                 (self._hash(password), self._clock().isoformat(), user_id),
@@ -189,44 +160,16 @@ class SqliteDirectory:
 
     def set_state(self, user_id: UserId, state: AccountState) -> None:
         """Lock, disable, let expire or take back."""
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             connection.execute("UPDATE person SET state = ? WHERE id = ?", (state.value, user_id))
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _make_private(self) -> None:
-        """SQLite gives its own files the mode of the database, and password hashes are in them."""
-        try:
-            os.close(os.open(self._options.path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise Unavailable("directory", f"{self._options.path}: {error.strerror}") from None
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for each piece of work: none is shared by threads or forks."""
-        try:
-            connection = sqlite3.connect(
-                self._options.path,
-                timeout=self._options.busy_timeout.total_seconds(),
-                isolation_level=None,
-            )
-        except sqlite3.Error as error:
-            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            yield connection
-        except sqlite3.Error as error:
-            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
-        finally:
-            connection.close()
-
     def _account(self, where: str, value: str) -> Account | None:
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             connection.execute("BEGIN")
             row = connection.execute(f"SELECT * FROM person WHERE {where}", (value,)).fetchone()  # noqa: S608
-            stored = None if row is None else _stored(connection, row["id"])
+            stored = None if row is None else stored_of(connection, row["id"])
         if row is None or stored is None:
             return None
         user = _user(row)
@@ -245,14 +188,14 @@ class SqliteDirectory:
     def _change(
         self, user_id: UserId, decide: Callable[[Stored], Rewrite | ChangeAnswer]
     ) -> ChangeAnswer:
-        with self._connection() as connection:
+        with self._file.connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             known = connection.execute("SELECT 1 FROM person WHERE id = ?", (user_id,)).fetchone()
             if known is None:
                 return ChangeAnswer.LOST_RACE
-            match decide(_stored(connection, user_id)):
+            match decide(stored_of(connection, user_id)):
                 case Rewrite() as rewrite:
-                    _rewrite(connection, user_id, rewrite)
+                    carry_out(connection, user_id, rewrite)
                 case ChangeAnswer() as answer:
                     return answer
                 case never:
@@ -272,30 +215,3 @@ def _login_key(text: str) -> str:
 
 def _user(row: Any) -> User:
     return User(UserId(row["id"]), row["login"], row["display_name"])
-
-
-def _stored(connection: sqlite3.Connection, user_id: str) -> Stored:
-    records = connection.execute("SELECT sealed FROM record WHERE person = ?", (user_id,))
-    manifest = connection.execute(
-        "SELECT sealed FROM manifest WHERE person = ?", (user_id,)
-    ).fetchone()
-    return Stored(
-        tuple(row["sealed"] for row in records), None if manifest is None else manifest["sealed"]
-    )
-
-
-def _rewrite(connection: sqlite3.Connection, user_id: UserId, rewrite: Rewrite) -> None:
-    connection.executemany(
-        "DELETE FROM record WHERE person = ? AND sealed = ?",
-        [(user_id, sealed) for sealed in rewrite.remove],
-    )
-    connection.executemany(
-        "INSERT INTO record VALUES (?, ?)", [(user_id, sealed) for sealed in rewrite.add]
-    )
-    connection.execute(
-        "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (user_id, rewrite.new_manifest)
-    )
-
-
-def _in_words(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", type(error).__name__)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp_mfa.directory.ldap_entries import EntryReader, escaped, leaf_value
+from idp_mfa.directory.ldap_socket import tls_of
 from idp_mfa.directory.ldap_standing import filetime, generalized_time, standing_reader
-from idp_mfa.directory.ldap_wire import Entry, tls_of
+from idp_mfa.directory.ldap_wire import Entry
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.directory.typed import usable_login
 from idp_mfa.model import AccountState, UserId
@@ -24,8 +25,12 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SEALER = Sealer(KeyEncryptionKeys("k", {"k": bytes(32)}), os.urandom)
 
 
+def ldap(**options: object) -> LdapOptions:
+    return LdapOptions(**{"uris": ("ldaps://localhost",), "base_dn": "dc=x", **options})
+
+
 def reader(**options: object) -> EntryReader:
-    return EntryReader(LdapOptions(**options), SEALER)
+    return EntryReader(ldap(**options), SEALER)
 
 
 def entry(dn: str = "uid=a,dc=x", **values: bytes | tuple[bytes, ...]) -> Entry:
@@ -39,7 +44,7 @@ def entry(dn: str = "uid=a,dc=x", **values: bytes | tuple[bytes, ...]) -> Entry:
 
 
 def state(kind: str, at: datetime = NOW, lockout: int = 0, **values: str) -> AccountState:
-    options = LdapOptions(kind=kind, lockout_duration=timedelta(seconds=lockout))
+    options = ldap(kind=kind, lockout_duration=timedelta(seconds=lockout))
     return standing_reader(options).read(values, at).state
 
 
@@ -154,7 +159,7 @@ def test_active_directory(values: dict[str, str], expected: AccountState) -> Non
     [("openldap", "20261121100000Z"), ("389ds", "20261121100000Z"), ("ad", "134397360000000000")],
 )
 def test_each_kind_tells_when_the_password_changed(kind: str, value: str) -> None:
-    read = standing_reader(LdapOptions(kind=kind)).read({"password_changed_at": value}, NOW)
+    read = standing_reader(ldap(kind=kind)).read({"password_changed_at": value}, NOW)
     assert read.password_changed_at is not None
     assert read.password_changed_at.year == 2026
 
@@ -169,14 +174,12 @@ def test_a_standing_that_cannot_be_read_is_not_an_active_one(kind: str, role: st
 
 
 def test_a_site_renames_what_standing_looks_at_or_leaves_it_out() -> None:
-    options = LdapOptions(
-        standing_attributes={"password_changed_at": "siteChanged", "locked_at": ""}
-    )
+    options = ldap(standing_attributes={"password_changed_at": "siteChanged", "locked_at": ""})
     names = standing_reader(options).names
     assert names["password_changed_at"] == "siteChanged"
     assert "locked_at" not in names
-    with pytest.raises(ValueError, match="no such role"):
-        standing_reader(LdapOptions(standing_attributes={"lockedAt": "x"}))
+    with pytest.raises(ValueError, match="no role lockedAt for openldap"):
+        ldap(standing_attributes={"lockedAt": "x"})
 
 
 # -- ids -------------------------------------------------------------------------------------
@@ -282,11 +285,12 @@ def test_invisible_characters_name_nobody(text: str) -> None:
         {"user_filter": "(uid=%s)"},
         {"group_filter": "(member={dn})"},
         {"bind_dn": "cn=a"},
+        {"uris": ()},
     ],
 )
 def test_options_that_contradict_themselves(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"must hold|needs"):
-        LdapOptions(**options)
+    with pytest.raises(ValueError, match=r"must|needs"):
+        ldap(**options)
 
 
 @pytest.mark.parametrize(
@@ -304,16 +308,19 @@ def test_options_that_contradict_themselves(options: dict[str, str]) -> None:
 )
 def test_nothing_goes_in_clear_beyond_this_host(uri: str) -> None:
     with pytest.raises(ValueError, match=r"goes in clear|neither"):
-        tls_of(uri, LdapOptions())
+        ldap(uris=(uri,))
+    with pytest.raises(ValueError, match=r"goes in clear|neither"):
+        ldap(write_uris=(uri,))
 
 
 def test_clear_text_is_for_loopback_or_by_an_explicit_word() -> None:
     for uri in ("ldap://127.0.0.1:389", "ldap://localhost", "ldap://[::1]"):
-        assert tls_of(uri, LdapOptions()) is None
-    assert tls_of("ldap://ldap.example.ac.jp", LdapOptions(allow_plaintext=True)) is None
-    assert tls_of("ldap://ldap.example.ac.jp", LdapOptions(start_tls=True)) is not None
+        assert tls_of(uri, ldap(uris=(uri,))) is None
+    far = ("ldap://ldap.example.ac.jp",)
+    assert tls_of(far[0], ldap(uris=far, allow_plaintext=True)) is None
+    assert tls_of(far[0], ldap(uris=far, start_tls=True)) is not None
 
 
 def test_a_missing_authority_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ca_file"):
-        tls_of("ldaps://localhost", LdapOptions(ca_file=tmp_path / "none.pem"))
+        tls_of("ldaps://localhost", ldap(ca_file=tmp_path / "none.pem"))

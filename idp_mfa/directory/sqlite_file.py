@@ -1,0 +1,104 @@
+"""The file of the embedded directory: its tables, its connections, and the sealed bytes in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from idp_mfa.directory.options import SqliteOptions
+from idp_mfa.directory.records import Rewrite, Stored
+from idp_mfa.model import UserId
+from idp_mfa.ports import Unavailable
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS person (
+    id TEXT PRIMARY KEY,
+    login TEXT NOT NULL,
+    login_key TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL,
+    password_hash TEXT NOT NULL,
+    password_changed_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    groups_json TEXT NOT NULL,
+    attributes_json TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS record (
+    person TEXT NOT NULL REFERENCES person (id),
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (person, sealed)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS manifest (
+    person TEXT PRIMARY KEY REFERENCES person (id),
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class SqliteFile:
+    """One file, opened anew for each piece of work."""
+
+    def __init__(self, options: SqliteOptions) -> None:
+        self._options = options
+        self._make_private()
+        with self.connection() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+
+    def _make_private(self) -> None:
+        """SQLite gives its own files the mode of the database, and password hashes are in them."""
+        try:
+            os.close(os.open(self._options.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise Unavailable("directory", f"{self._options.path}: {error.strerror}") from None
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for each piece of work: none is shared by threads or forks."""
+        try:
+            connection = sqlite3.connect(
+                self._options.path,
+                timeout=self._options.busy_timeout.total_seconds(),
+                isolation_level=None,
+            )
+        except sqlite3.Error as error:
+            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
+        try:
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            yield connection
+        except sqlite3.Error as error:
+            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
+        finally:
+            connection.close()
+
+
+def stored_of(connection: sqlite3.Connection, user_id: str) -> Stored:
+    """The sealed bytes of one person."""
+    records = connection.execute("SELECT sealed FROM record WHERE person = ?", (user_id,))
+    manifest = connection.execute(
+        "SELECT sealed FROM manifest WHERE person = ?", (user_id,)
+    ).fetchone()
+    return Stored(
+        tuple(row["sealed"] for row in records), None if manifest is None else manifest["sealed"]
+    )
+
+
+def carry_out(connection: sqlite3.Connection, user_id: UserId, rewrite: Rewrite) -> None:
+    """A rewrite, inside the transaction in which it was decided."""
+    connection.executemany(
+        "DELETE FROM record WHERE person = ? AND sealed = ?",
+        [(user_id, sealed) for sealed in rewrite.remove],
+    )
+    connection.executemany(
+        "INSERT INTO record VALUES (?, ?)", [(user_id, sealed) for sealed in rewrite.add]
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (user_id, rewrite.new_manifest)
+    )
+
+
+def _in_words(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", type(error).__name__)
