@@ -10,6 +10,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -176,6 +177,9 @@ class TestNginx:
 
     def test_the_log_holds_no_query_and_no_id(self, site: Site) -> None:
         site.request("GET", "/signin/SECRETID?SAMLRequest=SECRETMESSAGE", {})
+        end = time.monotonic() + 5
+        while "/signin/-" not in site.log.read_text() and time.monotonic() < end:
+            time.sleep(0.02)
         text = site.log.read_text()
         assert "/signin/-" in text
         assert "SECRET" not in text

@@ -47,9 +47,14 @@ def _run(*command: str | Path, cwd: Path, path: str | None = None) -> str:
     return done.stdout
 
 
-def _libraries() -> str:
-    """What this interpreter has installed, for one that has nothing."""
-    return sysconfig.get_path("purelib")
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What this interpreter has installed but the product, for one that has nothing."""
+    place = tmp_path_factory.mktemp("libraries")
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.startswith(("idp_mfa", "__editable__")):
+            (place / entry.name).symlink_to(entry)
+    return str(place)
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +76,12 @@ def _fresh_environment(place: Path) -> Path:
     return place / "bin"
 
 
-def _install(binaries: Path, *what: str | Path) -> None:
+def _install(libraries: str, binaries: Path, *what: str | Path) -> None:
     _run(
         *(sys.executable, "-m", "pip", "--python", binaries / "python", "install", "--quiet"),
         *("--no-deps", "--no-build-isolation", *what),
         cwd=binaries,
-        path=_libraries(),
+        path=libraries,
     )
 
 
@@ -107,26 +112,30 @@ def test_the_sdist_has_what_a_distributor_needs(built: Built) -> None:
     assert needed <= names
 
 
-def test_the_installed_wheel_runs_and_finds_its_own_files(built: Built, tmp_path: Path) -> None:
+def test_the_installed_wheel_runs_and_finds_its_own_files(
+    built: Built, libraries: str, tmp_path: Path
+) -> None:
     binaries = _fresh_environment(tmp_path / "fresh")
-    _install(binaries, built.wheel)
+    _install(libraries, binaries, built.wheel)
     package, *folders = _run(
-        binaries / "python", "-c", _ASK, cwd=tmp_path, path=_libraries()
+        binaries / "python", "-c", _ASK, cwd=tmp_path, path=libraries
     ).splitlines()
     inside = Path(package).parent
     assert inside.is_relative_to(tmp_path / "fresh")
     assert [Path(line) for line in folders] == [inside / "assets" / name for name in ASSETS]
-    told = _run(binaries / "idp-mfa", "--help", cwd=tmp_path, path=_libraries())
+    told = _run(binaries / "idp-mfa", "--help", cwd=tmp_path, path=libraries)
     assert "demo" in told
     assert "serve" in told
 
 
-def test_an_editable_install_finds_the_files_of_the_checkout(source: Path, tmp_path: Path) -> None:
+def test_an_editable_install_finds_the_files_of_the_checkout(
+    source: Path, libraries: str, tmp_path: Path
+) -> None:
     binaries = _fresh_environment(tmp_path / "fresh")
-    _install(binaries, "--editable", source)
+    _install(libraries, binaries, "--editable", source)
     package, *folders = _run(
-        binaries / "python", "-c", _ASK, cwd=tmp_path, path=_libraries()
+        binaries / "python", "-c", _ASK, cwd=tmp_path, path=libraries
     ).splitlines()
     assert Path(package) == source / "idp_mfa/__init__.py"
     assert [Path(line) for line in folders] == [source / name for name in ASSETS]
-    assert "demo" in _run(binaries / "idp-mfa", "--help", cwd=tmp_path, path=_libraries())
+    assert "demo" in _run(binaries / "idp-mfa", "--help", cwd=tmp_path, path=libraries)

@@ -73,7 +73,8 @@ def test_the_readme_holds(tmp_path: Path) -> None:
             assert step.expected.search(done.stdout), (step.command, done.stdout)
     finally:
         # Ctrl-C in a terminal reaches every process of it.
-        os.killpg(running.pid, signal.SIGINT)
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGINT)
         running.wait(30)
     assert "Stopped." in log.read_text()
 
