@@ -1,11 +1,11 @@
-"""Our own metadata (SAML metadata 2.4.3, Shibboleth scopes, MDUI)."""
+"""Our own metadata (SAML metadata 2.4.3, algorithm support, Shibboleth scopes, MDUI)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from idp_mfa.keys import SigningKey
-from idp_mfa.saml.names import PERSISTENT, PROTOCOL, TRANSIENT, Binding
+from idp_mfa.keys import SignatureAlgorithm, SigningKey
+from idp_mfa.saml.names import PERSISTENT, PROTOCOL, SHA256, TRANSIENT, Binding
 from idp_mfa.saml.options import Contact, IdentityProvider, SamlOptions
 from idp_mfa.saml.signature import key_info
 from idp_mfa.saml.writing import Element, written
@@ -60,7 +60,15 @@ def _extensions(options: SamlOptions) -> Element:
         ),
     )
     interface = (Element("mdui:UIInfo", children=shown),) if shown else ()
-    return Element("md:Extensions", children=(*scopes, *interface))
+    return Element("md:Extensions", children=(*_algorithms(), *scopes, *interface))
+
+
+def _algorithms() -> tuple[Element, ...]:
+    """What signatures we take: a Shibboleth SP that is not told signs POSTed requests with SHA-1."""
+    return (
+        Element("alg:DigestMethod", {"Algorithm": SHA256}),
+        *(Element("alg:SigningMethod", {"Algorithm": each.value}) for each in SignatureAlgorithm),
+    )
 
 
 def _endpoints(name: str, url: str) -> tuple[Element, ...]:

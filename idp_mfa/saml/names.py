@@ -8,6 +8,7 @@ PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 ASSERTION = "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 METADATA_UI = "urn:oasis:names:tc:SAML:metadata:ui"
+ALGORITHM_SUPPORT = "urn:oasis:names:tc:SAML:metadata:algsupport"
 SHIBBOLETH_METADATA = "urn:mace:shibboleth:metadata:1.0"
 ASYNCHRONOUS_LOGOUT = "urn:oasis:names:tc:SAML:2.0:protocol:ext:async-slo"
 XMLDSIG = "http://www.w3.org/2000/09/xmldsig#"
@@ -16,6 +17,7 @@ XMLENC11 = "http://www.w3.org/2009/xmlenc11#"
 XML = "http://www.w3.org/XML/1998/namespace"
 
 PREFIXES = {
+    "alg": ALGORITHM_SUPPORT,
     "aslo": ASYNCHRONOUS_LOGOUT,
     "ds": XMLDSIG,
     "md": METADATA,

@@ -16,6 +16,8 @@ _IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
 _IN_ATTRIBUTE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"}
 )
+_UNDECLARED = {"", "xml"}
+_NAMESPACES = {**PREFIXES, "": "", "xml": XML}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -47,22 +49,19 @@ def written(element: Element) -> Canonical:
 
 def parts(element: Element, declared: frozenset[str] = frozenset()) -> tuple[str, list[str], str]:
     """Start tag, each child, end tag; ``declared`` are the prefixes that an ancestor declares."""
-    used = {_prefix(element.name)}
-    plain, spaced = [], []
-    for name, value in element.attributes.items():
-        if ":" in name:
-            spaced.append((_namespace(name), name, value))
-            used.add(_prefix(name))
-        else:
-            plain.append((name, value))
-    new = used - declared - {"xml"}
+    within = (
+        declared | {_prefix(name) for name in (element.name, *element.attributes)} - _UNDECLARED
+    )
     start = [f"<{element.name}"]
-    start += (f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in sorted(new))
-    start += (f' {name}="{_attribute(value)}"' for name, value in sorted(plain))
-    start += (f' {name}="{_attribute(value)}"' for _, name, value in sorted(spaced))
-    within = declared | new
+    start += (f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in sorted(within - declared))
+    start += (f' {name}="{_attribute(value)}"' for name, value in _ordered(element.attributes))
     children = [_child(child, within) for child in element.children]
     return "".join((*start, ">")), children, f"</{element.name}>"
+
+
+def _ordered(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Those without a prefix first, then by namespace and local name."""
+    return sorted(attributes.items(), key=lambda pair: (_namespace(pair[0]), pair[0]))
 
 
 def _child(child: Element | str, declared: frozenset[str]) -> str:
@@ -91,9 +90,9 @@ def _checked(value: str) -> str:
 
 
 def _prefix(name: str) -> str:
-    return name.partition(":")[0]
+    prefix, colon, _ = name.partition(":")
+    return prefix if colon else ""
 
 
 def _namespace(name: str) -> str:
-    prefix = _prefix(name)
-    return XML if prefix == "xml" else PREFIXES[prefix]
+    return _NAMESPACES[_prefix(name)]
