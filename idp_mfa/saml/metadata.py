@@ -64,7 +64,7 @@ def _extensions(options: SamlOptions) -> Element:
 
 
 def _algorithms() -> tuple[Element, ...]:
-    """What signatures we take: a Shibboleth SP that is not told signs POSTed requests with SHA-1."""
+    """What signatures we take: a Shibboleth SP that is not told signs what it POSTs with SHA-1."""
     return (
         Element("alg:DigestMethod", {"Algorithm": SHA256}),
         *(Element("alg:SigningMethod", {"Algorithm": each.value}) for each in SignatureAlgorithm),

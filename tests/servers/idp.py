@@ -75,6 +75,8 @@ class Idp:
         answer = Response({"code": phone.code()})
         done = house.enrolments.complete(account, TOTP, BoundBy.CAMPUS, answer)
         assert isinstance(done, Bound), done
+        house.directory.close()
+        house.store_server.close()
         return phone
 
     def log(self) -> str:

@@ -203,7 +203,7 @@ def _configuration(
     <Sessions lifetime="28800" timeout="3600" relayState="ss:mem" checkAddress="false"
         handlerSSL="{https}" cookieProps="{cookies}" redirectLimit="exact"
         handlerURL="/Shibboleth.sso">
-      <SSO entityID="{idp}" outgoingBindings="{REDIRECT}">SAML2</SSO>
+      <SSO entityID="{idp}" outgoingBindings="{REDIRECT}" ignoreNoPassive="true">SAML2</SSO>
       <Logout asynchronous="{asynchronous}">SAML2 Local</Logout>
       <SessionInitiator type="SAML2" Location="/LoginByPost" id="LoginByPost" entityID="{idp}"
           outgoingBindings="{POST}" template="{_DEBIAN}/bindingTemplate.html"/>

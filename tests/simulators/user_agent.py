@@ -42,7 +42,9 @@ class Page:
     @property
     def tree(self) -> html.HtmlElement:
         """The parsed page."""
-        return html.document_fromstring(self.text or "<p></p>", base_url=self.url)
+        octets = (self.text or "<p></p>").encode()
+        parser = html.HTMLParser(encoding="utf-8")
+        return html.document_fromstring(octets, base_url=self.url, parser=parser)
 
     @property
     def mark(self) -> str | None:
