@@ -58,11 +58,11 @@ EVERY = pytest.mark.parametrize(
 
 
 def said_class(page_text: str) -> str:
-    """The class in the assertion that Mellon accepted, from its own dump."""
-    dumped = base64.b64decode(what_came(page_text)["MELLON_SAML_RESPONSE"])
-    found = etree.fromstring(dumped).find(".//saml:AuthnContextClassRef", NAMES)
-    assert found is not None
-    return found.text or ""
+    """The class in the assertion that Mellon keeps, from the dump of its session."""
+    dumped = etree.fromstring(base64.b64decode(what_came(page_text)["MELLON_SESSION"]))
+    found = dumped.findtext(".//saml:AuthnContextClassRef", namespaces=NAMES)
+    assert found is not None, etree.tostring(dumped)
+    return found
 
 
 @EVERY

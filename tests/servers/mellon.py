@@ -137,7 +137,7 @@ MellonLockFile {place}/mellon.lock
     MellonSetEnvNoPrefix mail urn:oid:0.9.2342.19200300.100.1.3
     MellonSetEnvNoPrefix displayName urn:oid:2.16.840.1.113730.3.1.241
     MellonSetEnvNoPrefix affiliation urn:oid:1.3.6.1.4.1.5923.1.1.1.9
-    MellonSamlResponseDump On
+    MellonSessionDump On
     {cookies}
     {asked}
 </Location>
