@@ -17,10 +17,12 @@ def listening_socket(first: int) -> socket.socket:
     ``OSError`` if 50 ports in a row are taken.
     """
     for port in range(first, min(first + _TRIED, 65536)):
-        if _answers_on_v6(port):
+        if _somebody_answers(port):
             continue
         candidate = socket.socket(socket.AF_INET)
         try:
+            # Connections of the last run that linger must not move the demo to another port.
+            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             candidate.bind((_LOOPBACK, port))
             candidate.listen(128)
         except OSError as error:
@@ -32,10 +34,12 @@ def listening_socket(first: int) -> socket.socket:
     raise OSError(errno.EADDRINUSE, f"no free port from {first} on")
 
 
-def _answers_on_v6(port: int) -> bool:
-    """Browsers try ``::1`` first for localhost: whoever answers there would be seen instead."""
-    try:
-        with socket.create_connection((_LOOPBACK_V6, port), timeout=0.5):
-            return True
-    except OSError:
-        return False
+def _somebody_answers(port: int) -> bool:
+    """On either address of localhost: browsers may ask ``::1`` first and would meet a stranger."""
+    for address in (_LOOPBACK, _LOOPBACK_V6):
+        try:
+            with socket.create_connection((address, port), timeout=0.5):
+                return True
+        except OSError:
+            continue
+    return False
