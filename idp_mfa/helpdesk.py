@@ -50,12 +50,33 @@ class HelpDesk:
     def reset(
         self, account: Account, factor: FactorName, actor: str, reason: str
     ) -> Reset | ChangeAnswer:
-        """Take every record of a factor away, of whatever state.
+        """Take every record of one factor away, of whatever state.
 
         It is on record before it happens; a reset that lost a race is tried again by its actor.
         """
         removed = tuple(one for one in account.credentials.records if one.factor == factor)
-        reference = self._record(
+        reference = self._record_reset(account, actor, reason, factor, removed)
+        answer = self.credentials.change(
+            account.user.id, account.credentials, tuple(Change(one, None) for one in removed)
+        )
+        return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
+
+    def reset_everything(self, account: Account, actor: str, reason: str) -> Reset | ChangeAnswer:
+        """Take every factor away, records that cannot be read too."""
+        removed = account.credentials.records
+        reference = self._record_reset(account, actor, reason, "everything", removed)
+        answer = self.credentials.clear(account.user.id, account.credentials)
+        return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
+
+    def _record_reset(
+        self,
+        account: Account,
+        actor: str,
+        reason: str,
+        factor: str,
+        removed: tuple[Credential, ...],
+    ) -> Reference:
+        return self._record(
             AuditEvent.USER_RESET,
             account,
             actor,
@@ -63,12 +84,6 @@ class HelpDesk:
             factor=factor,
             removed=tuple(one.id for one in removed),
         )
-        answer = self.credentials.change(
-            account.user.id,
-            account.credentials,
-            tuple(Change(one, None) for one in removed),
-        )
-        return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
 
     def _record(
         self,

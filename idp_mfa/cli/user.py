@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from idp_mfa.cli.house import Program, as_json, echo_json, no, reason
+from idp_mfa.cli.house import Program, as_json, echo_json, fail, no, reason
 from idp_mfa.helpdesk import Reset
 from idp_mfa.model import Account, FactorName
 
@@ -67,17 +67,24 @@ def unlock(program: Program, login: str, reason: str) -> None:
 
 @user.command()
 @click.argument("login")
-@click.option("--factor", default="totp", show_default=True)
+@click.option("--factor", help="One factor, such as totp.")
+@click.option("--everything", is_flag=True, help="Every factor, unreadable records too.")
 @reason
 @click.pass_obj
-def reset(program: Program, login: str, factor: str, reason: str) -> None:
-    """Take a factor away, so that it can be set up anew where the policy allows it."""
-    account = _account(program, login)
-    done = program.house.helpdesk.reset(account, FactorName(factor), program.actor, reason)
+def reset(program: Program, login: str, factor: str | None, everything: bool, reason: str) -> None:
+    """Take factors away, so that they can be set up anew where the policy allows it."""
+    if (factor is None) == (not everything):
+        fail("name --factor or --everything, one of the two")
+    account, desk, actor = _account(program, login), program.house.helpdesk, program.actor
+    done = (
+        desk.reset_everything(account, actor, reason)
+        if factor is None
+        else desk.reset(account, FactorName(factor), actor, reason)
+    )
     if not isinstance(done, Reset):
         no("somebody else changed this account just now; nothing was done, try again")
     click.echo(
-        f"{len(done.removed)} record(s) of {factor} taken from {account.user.login} "
+        f"{len(done.removed)} record(s) taken from {account.user.login} "
         f"(reference {done.reference})"
     )
 
