@@ -154,6 +154,12 @@ class Sessions:
         self._store.put(_key(handle), _encode(session), self._ttl(session))
         return session, f"{handle}.{secret}"
 
+    def lives(self, handle: str) -> bool:
+        """Whether a session was neither ended nor ran out."""
+        stored = self._store.get(_key(handle))
+        session = None if stored is None else _decode(stored)
+        return session is not None and self._clock() < ends_at(session, self._limits)
+
     def end(self, cookie: str | None) -> Session | None:
         """Kill the session of this cookie; what was killed, for the record."""
         found = self._found(cookie)

@@ -55,6 +55,7 @@ def encode(transaction: Transaction) -> bytes:
             "began_at": transaction.began_at.isoformat(),
             "deadline": transaction.deadline.isoformat(),
             "shared": transaction.shared_computer,
+            "session": transaction.session,
         },
         sort_keys=True,
     ).encode()
@@ -75,6 +76,7 @@ def decode(stored: bytes) -> Transaction | None:
         datetime.fromisoformat(value["began_at"]),
         datetime.fromisoformat(value["deadline"]),
         value["shared"],
+        value.get("session"),
     )
 
 

@@ -314,7 +314,8 @@ class SignIn:
     ) -> Finished | Unfinished | Absent:
         """Judge once more with the address of this very request, put on record, hand out.
 
-        Fetching again within the time that answers are kept gives the same answer.
+        Fetching again within the time that answers are kept gives the same answer, unless the
+        session that it opened was ended since: log-out is for sure.
         """
         found = self.look(id, binding)
         if not isinstance(found, Transaction):
@@ -328,6 +329,9 @@ class SignIn:
                 pass
             case never:
                 assert_never(never)
+        if found.session is not None and not self._parts.sessions.lives(found.session):
+            self._transactions.forget(id)
+            return Gone()
         account = self._account(user)
         verified = () if account is None else counting(verified, account)
         if account is None or not verified:
@@ -342,6 +346,10 @@ class SignIn:
         session, cookie = self._parts.sessions.establish(
             session_cookie, user, verified, shared_computer=found.shared_computer
         )
+        if found.session != session.handle and not self._transactions.swap(
+            found, replace(found, session=session.handle)
+        ):
+            return Unfinished(found)
         result = AuthnResult(
             account=account,
             acr=state.acr,

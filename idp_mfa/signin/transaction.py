@@ -22,7 +22,8 @@ class Transaction:
     """One sign-in of one browser.
 
     ``version`` rises at every move. ``browser`` is the hash of the binding cookie's value.
-    ``shared_computer`` is what the user said on the password page.
+    ``shared_computer`` is what the user said on the password page. ``session`` is the handle of the
+    session that its answer opened: once that is ended, the answer is not given again.
     """
 
     id: TransactionId
@@ -34,6 +35,7 @@ class Transaction:
     began_at: datetime
     deadline: datetime
     shared_computer: bool = False
+    session: str | None = None
 
     @property
     def finished(self) -> bool:

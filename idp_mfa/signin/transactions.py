@@ -89,6 +89,10 @@ class Transactions:
         )
         return moved if done else None
 
+    def forget(self, id: TransactionId) -> None:
+        """Nobody finds it any more."""
+        self._store.take(_key(id))
+
     def _ttl(self, transaction: Transaction) -> timedelta:
         return max(transaction.deadline - self._clock(), timedelta(seconds=1))
 
