@@ -74,9 +74,8 @@ def undecodable(why: Undecodable) -> NotAccepted:
 
 @dataclass(frozen=True, slots=True)
 class Expected(Generic[Parsed]):
-    """What is taken at one of our addresses: which element, read how, sent where."""
+    """What is taken at one of our addresses; ``read`` raises ``NotThis`` for another element."""
 
-    tag: str
     read: Callable[[bytes], Parsed]
     destination: str
     clock_skew: timedelta
@@ -92,8 +91,8 @@ def received(
     root = parse(message.xml, MESSAGE)
     if isinstance(root, Malformed):
         return NotAccepted(RequestProblem.MALFORMED, root.value)
-    if message.kind != "SAMLRequest" or root.tag != expected.tag:
-        return NotAccepted(RequestProblem.MALFORMED, "another message")
+    if message.kind != "SAMLRequest":
+        return NotAccepted(RequestProblem.MALFORMED, "no request")
     try:
         claimed = expected.read(canonical(root))
         provider = find(claimed.request.issuer or "")

@@ -14,7 +14,7 @@ from datetime import datetime
 from idp_mfa.saml import instant
 from idp_mfa.saml.bindings import Message
 from idp_mfa.saml.incoming import Expected, FindProvider, NotAccepted, RequestProblem, received
-from idp_mfa.saml.names import PROTOCOL, Binding, StatusCode
+from idp_mfa.saml.names import Binding, StatusCode
 from idp_mfa.saml.options import IdentityProvider
 from idp_mfa.saml.peer import read_logout_request
 from idp_mfa.saml.provider import Logout, ServiceProvider
@@ -46,9 +46,7 @@ def checked(
     message: Message, find: FindProvider, idp: IdentityProvider, now: datetime
 ) -> LogoutAsked | NotAccepted:
     """The one way in for LogoutRequests of both bindings."""
-    expected = Expected(
-        f"{{{PROTOCOL}}}LogoutRequest", read_logout_request, idp.slo_url, idp.options.clock_skew
-    )
+    expected = Expected(read_logout_request, idp.slo_url, idp.options.clock_skew)
     incoming = received(message, expected, find, now)
     if isinstance(incoming, NotAccepted):
         return incoming

@@ -20,7 +20,6 @@ from idp_mfa.saml.incoming import (
 )
 from idp_mfa.saml.names import (
     PERSISTENT,
-    PROTOCOL,
     TRANSIENT,
     UNSPECIFIED_NAME_ID,
     Binding,
@@ -64,9 +63,7 @@ def checked(
     now: datetime,
 ) -> Accepted | Declined | NotAccepted:
     """The one way in for AuthnRequests of both bindings."""
-    expected = Expected(
-        f"{{{PROTOCOL}}}AuthnRequest", read_authn_request, idp.sso_url, idp.options.clock_skew
-    )
+    expected = Expected(read_authn_request, idp.sso_url, idp.options.clock_skew)
     incoming = received(message, expected, find, now)
     if isinstance(incoming, NotAccepted):
         return incoming

@@ -231,18 +231,34 @@ def signed(
     signature: object = xmlsec.constants.TransformRsaSha256,
     digest: object = xmlsec.constants.TransformSha256,
     certificate: KeyPair | None = None,
+    beneath: str | None = None,
+    uri: str | None = None,
 ) -> str:
-    """The message with an enveloped signature after its Issuer."""
+    """The message with an enveloped signature after its Issuer, or ``beneath`` another element."""
     root = etree.fromstring(xml)
     template = xmlsec.template.create(root, xmlsec.constants.TransformExclC14N, signature, ns="ds")
-    root.insert(1, template)
-    reference = xmlsec.template.add_reference(template, digest, uri=f"#{root.get('ID')}")
+    holder = root if beneath is None else root.find(f".//{beneath}", NAMES)
+    assert holder is not None
+    holder.insert(1, template)
+    whole = f"#{root.get('ID')}" if uri is None else uri
+    reference = xmlsec.template.add_reference(template, digest, uri=whole)
     xmlsec.template.add_transform(reference, xmlsec.constants.TransformEnveloped)
     xmlsec.template.add_transform(reference, xmlsec.constants.TransformExclC14N)
     if certificate is not None:
         info = xmlsec.template.ensure_key_info(template)
         data = etree.SubElement(info, f"{{{DS}}}X509Data")
         etree.SubElement(data, f"{{{DS}}}X509Certificate").text = certificate.certificate_base64
+    context = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(key.pem, xmlsec.constants.KeyDataFormatPem)
+    context.register_id(root, "ID")
+    context.sign(template)
+    return etree.tostring(root).decode()
+
+
+def sign_again(root: etree._Element, key: KeyPair) -> str:
+    """Sign what a template that stands in it says, whatever that is."""
+    template = root.find(".//ds:Signature", NAMES)
+    assert template is not None
     context = xmlsec.SignatureContext()
     context.key = xmlsec.Key.from_memory(key.pem, xmlsec.constants.KeyDataFormatPem)
     context.register_id(root, "ID")

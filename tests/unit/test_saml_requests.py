@@ -82,6 +82,26 @@ def test_the_answer_goes_to_a_listed_address_alone() -> None:
     assert address('AssertionConsumerServiceIndex="7"') == second
 
 
+def consumer(path: str, more: str) -> str:
+    address = f"https://sp.example/{path}"
+    return f'<md:AssertionConsumerService Binding="{POST}" Location="{address}" {more}/>'
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        (consumer("b", 'index="1"'), "acs"),
+        (consumer("b", 'index="1" isDefault="true"'), "b"),
+        (consumer("b", 'index="1" isDefault="false"'), "acs"),
+    ],
+)
+def test_without_an_address_the_default_one_is_taken(more: str, path: str) -> None:
+    service = replace(SP, more_consumers=more)
+    found = Registered(service).redirect(service.query(service.authn_request(NOW)))
+    assert isinstance(found, Accepted)
+    assert Asked.of(found.request.context).consumer_url == f"https://sp.example/{path}"
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -175,6 +195,17 @@ SFA = "https://refeds.org/profile/sfa"
             [REFEDS_MFA],
             "maximum",
             [REFEDS_MFA, GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT, PASSWORD_CLASS, UNSPECIFIED],
+        ),
+        (
+            [REFEDS_MFA, PASSWORD_PROTECTED_TRANSPORT],
+            "minimum",
+            [REFEDS_MFA, GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT],
+        ),
+        ([PASSWORD_PROTECTED_TRANSPORT, GAKUNIN_AAL2], "better", [REFEDS_MFA]),
+        (
+            [PASSWORD_CLASS, GAKUNIN_AAL2],
+            "maximum",
+            [GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT, PASSWORD_CLASS, UNSPECIFIED],
         ),
         ([REFEDS_MFA], "sideways", None),
         ([], "exact", []),
