@@ -5,8 +5,10 @@ from __future__ import annotations
 import configparser
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from idp_mfa.cli.program import program
@@ -49,6 +51,20 @@ def test_commands_in_documents_exist(document: Path) -> None:
                     break
                 commands = getattr(commands[word], "commands", {})
     assert not unknown
+
+
+def test_the_reference_lists_every_command() -> None:
+    text = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
+    rows = [row.partition("`")[2].partition("`")[0] for row in text.splitlines() if "| `" in row]
+    assert sorted(rows) == sorted(f"idp-mfa {' '.join(path)}" for path in _commands(program, ()))
+
+
+def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _commands(inner, (*path, name))
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield path
 
 
 def test_the_table_of_doors_is_that_of_the_import_rules() -> None:
