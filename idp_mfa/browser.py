@@ -143,7 +143,7 @@ class Browser:
     def begun(self, begun: Begun) -> Response:
         """To the sign-in page, with the cookie that binds the transaction to this browser."""
         response = self.see_other(f"/signin/{begun.transaction.id}")
-        names = [name for name in request.cookies if name.startswith(f"{self._prefix}idp-tx-")]
+        names = self._binding_cookies()
         # Browsers send their oldest cookies first (RFC 6265 5.4).
         for name in names[: max(0, len(names) - _MOST_BINDINGS + 1)]:
             self._expire(response, name)
@@ -160,11 +160,13 @@ class Browser:
         return response
 
     def clear_session(self, response: Response) -> Response:
-        """Log-out: our session cookie goes by name, cache and storage by the browser's own broom.
+        """Log-out: our cookies go by name, cache and storage by the browser's own broom.
 
         Not ``"cookies"``: that would wipe every host of the registrable domain.
         """
         self._expire(response, f"{self._prefix}idp")
+        for name in self._binding_cookies():
+            self._expire(response, name)
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
@@ -207,7 +209,10 @@ class Browser:
     def install(self, app: Flask, routes: Iterable[Route], loader: BaseLoader) -> None:
         """Put the table of addresses, the pages' context and the last-resort handlers in place."""
         app.config.update(
-            MAX_CONTENT_LENGTH=256 * 1024, MAX_FORM_MEMORY_SIZE=200 * 1024, MAX_FORM_PARTS=64
+            MAX_CONTENT_LENGTH=256 * 1024,
+            MAX_FORM_MEMORY_SIZE=200 * 1024,
+            MAX_FORM_PARTS=64,
+            PROVIDE_AUTOMATIC_OPTIONS=False,
         )
         app.url_map.merge_slashes = False
         app.jinja_loader = loader
@@ -287,7 +292,8 @@ class Browser:
         return {
             "language": language,
             "other_languages": [
-                (code, locale.LANGUAGE_NAMES[code], self._in_language(code))
+                # Nothing of the address goes along: it is whatever somebody wrote into a link.
+                (code, locale.LANGUAGE_NAMES[code], f"?{urlencode({'lang': code})}")
                 for code in locale.LANGUAGES
                 if code != language
             ],
@@ -311,16 +317,6 @@ class Browser:
     def asset(self, name: str) -> str:
         """The address of a static file, with its digest so that it may be cached for good."""
         return f"/static/{name}?v={self._assets.get(name, '0')}"
-
-    def _in_language(self, code: str) -> str:
-        if request.method != "GET":
-            return f"{request.path}?{urlencode({'lang': code})}"
-        kept = {
-            key: value
-            for key, value in request.args.items()
-            if key != "lang" and not key.startswith("SAML")
-        }
-        return f"{request.path}?{urlencode({**kept, 'lang': code})}"
 
     def _http_error(self, error: HTTPException) -> Response:
         status = error.code or 500
@@ -358,6 +354,9 @@ class Browser:
             self._audit.record(record)
         except Unavailable as error:
             _LOG.error("unavailable %s [%s]", error, record.reference)
+
+    def _binding_cookies(self) -> list[str]:
+        return [name for name in request.cookies if name.startswith(f"{self._prefix}idp-tx-")]
 
     def _binding_name(self, id: TransactionId) -> str:
         return f"{self._prefix}idp-tx-{id}"
