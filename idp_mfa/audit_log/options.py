@@ -1,0 +1,82 @@
+"""What settings say of the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+class Sync(Enum):
+    """How far a line must have come before it counts as written."""
+
+    DISK = "disk"
+    WRITE = "write"
+    """The kernel has it: a crash of the machine, not of a process, may lose it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSyslog:
+    """The daemon on this machine."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class UdpSyslog:
+    """A daemon that never says whether it got a line."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSyslog:
+    """A daemon reached by a connection (RFC 6587, octet counting)."""
+
+    host: str
+    port: int
+
+
+SyslogAddress = LocalSyslog | UdpSyslog | TcpSyslog
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """Where the record goes: a file, syslog or both.
+
+    ``syslog`` is ``unix:///dev/log``, ``udp://HOST[:514]`` or ``tcp://HOST[:601]``. The window in
+    the store shows the newest ``window_length`` lines, and each reference's own for
+    ``window_kept``. ValueError if the record goes nowhere that keeps it.
+    """
+
+    file: Path | None = None
+    sync: Sync = Sync.DISK
+    syslog: str | None = None
+    window_length: int = 10_000
+    window_kept: timedelta = timedelta(days=1)
+
+    def __post_init__(self) -> None:
+        syslog = self.syslog_address
+        if self.file is None and not isinstance(syslog, LocalSyslog | TcpSyslog):
+            raise ValueError("the audit needs a file, or syslog by unix: or tcp:")
+        if self.window_length < 1 or self.window_kept < timedelta(seconds=1):
+            raise ValueError("the audit's window must hold something for a while")
+
+    @property
+    def syslog_address(self) -> SyslogAddress | None:
+        """Where syslog is, if it is used."""
+        if self.syslog is None:
+            return None
+        parts = urlsplit(self.syslog)
+        match parts.scheme, parts.hostname, unquote(parts.path):
+            case "unix", None, path if path.startswith("/"):
+                return LocalSyslog(path)
+            case "udp", str(host), "" | "/":
+                return UdpSyslog(host, parts.port or 514)
+            case "tcp", str(host), "" | "/":
+                return TcpSyslog(host, parts.port or 601)
+            case _:
+                raise ValueError("syslog must be unix:///PATH, udp://HOST:PORT or tcp://HOST:PORT")

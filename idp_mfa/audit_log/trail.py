@@ -1,0 +1,124 @@
+"""The audit as the core asks for it: sinks that keep the record, a window that shows it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from idp_mfa.audit import AuditRecord
+from idp_mfa.audit_log.json_lines import JsonLines
+from idp_mfa.audit_log.lines import decode, encode
+from idp_mfa.audit_log.options import AuditOptions
+from idp_mfa.audit_log.sink import Sink
+from idp_mfa.audit_log.syslog import Syslog
+from idp_mfa.audit_log.window import AuditWindow
+from idp_mfa.model import Reference
+from idp_mfa.ports import Unavailable
+
+LONGEST_REFERENCE = 16
+WINDOW_REST = timedelta(seconds=5)
+"""After a failure the window is left alone for so long: it must not slow what fails already."""
+
+log = logging.getLogger(__name__)
+
+
+class AuditTrail:
+    """``AuditLog``: a record counts once a sink that keeps it has it; all sinks are offered it."""
+
+    def __init__(
+        self, sinks: Sequence[Sink], window: AuditWindow, file: JsonLines | None = None
+    ) -> None:
+        self._sinks = sinks
+        self._window = window
+        self._file = file
+        self._failing: dict[str, str] = {}
+        self._window_rests_until: datetime | None = None
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """The sinks that failed at the last record, and why."""
+        return dict(self._failing)
+
+    def record(self, record: AuditRecord) -> None:
+        """Written and flushed in at least one sink when this returns, else ``Unavailable``."""
+        line = encode(record)
+        kept = [sink.keeps for sink in self._sinks if self._taken(sink, record, line)]
+        if not any(kept):
+            raise Unavailable("audit", "; ".join(self._failing.values()) or "no sink keeps it")
+        self._show(record, line)
+
+    def story(self, reference: Reference) -> Sequence[AuditRecord]:
+        """All that is on record under a reference code, as the window or this node's file has it.
+
+        The code may be typed in small letters, with blanks or hyphens.
+        """
+        code = reference.replace(" ", "").replace("-", "").upper()
+        if not (code.isascii() and code.isalnum()) or len(code) > LONGEST_REFERENCE:
+            return ()
+        lines: Sequence[str] = ()
+        try:
+            lines = self._window.story(code)
+        except Unavailable:
+            if self._file is None:
+                raise
+        if not lines and self._file is not None:
+            lines = self._file.story(code)
+        return _records(lines)
+
+    def recent(self, limit: int) -> Sequence[AuditRecord]:
+        """The newest records first, from the look-up window."""
+        return _records(self._window.recent(limit))
+
+    def ping(self) -> None:
+        """Nothing, or ``Unavailable`` if no sink would keep a record now."""
+        reasons = []
+        for sink in self._sinks:
+            if not sink.keeps:
+                continue
+            try:
+                sink.check()
+            except Unavailable as error:
+                reasons.append(error.why)
+            else:
+                return
+        raise Unavailable("audit", "; ".join(reasons) or "no sink keeps it")
+
+    def close(self) -> None:
+        """Let go of what is open; the next record opens it again."""
+        for sink in self._sinks:
+            sink.close()
+
+    def _taken(self, sink: Sink, record: AuditRecord, line: str) -> bool:
+        try:
+            sink.write(record, line)
+        except Unavailable as error:
+            if sink.name not in self._failing:
+                log.error("audit: %s fails: %s", sink.name, error.why)
+            self._failing[sink.name] = error.why
+            return False
+        if self._failing.pop(sink.name, None) is not None:
+            log.warning("audit: %s works again", sink.name)
+        return True
+
+    def _show(self, record: AuditRecord, line: str) -> None:
+        if self._window_rests_until is not None and record.at < self._window_rests_until:
+            return
+        try:
+            self._window.add(line, record.reference)
+        except Unavailable as error:
+            log.warning("audit: the look-up window misses lines: %s", error.why)
+            self._window_rests_until = record.at + WINDOW_REST
+
+
+def audit_trail(options: AuditOptions, window: AuditWindow) -> AuditTrail:
+    """The trail that settings describe; nothing is opened before the first record."""
+    file = None if options.file is None else JsonLines(options.file, options.sync)
+    address = options.syslog_address
+    syslog = None if address is None else Syslog(address, socket.gethostname())
+    return AuditTrail([sink for sink in (file, syslog) if sink is not None], window, file)
+
+
+def _records(lines: Sequence[str]) -> Sequence[AuditRecord]:
+    return [record for record in map(decode, lines) if record is not None]
