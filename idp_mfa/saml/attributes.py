@@ -118,9 +118,13 @@ class Release:
         if not self.types[name].scoped:
             return tuple(dict.fromkeys(usable))
         scoped = (value if "@" in value else f"{value}@{source.scope}" for value in usable)
-        # A foreign domain in the directory is no claim that we may make.
-        ours = (value for value in scoped if value.rpartition("@")[2] in self.scopes)
+        ours = (value for value in scoped if self._ours(value))
         return tuple(dict.fromkeys(ours))
+
+    def _ours(self, value: str) -> bool:
+        """A foreign domain in the directory is no claim that we may make."""
+        local, _, scope = value.partition("@")
+        return bool(local) and scope in self.scopes
 
 
 def _addresses(service: Service) -> frozenset[str]:
