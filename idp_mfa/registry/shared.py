@@ -98,8 +98,15 @@ class SharedRegistry:
             if known is None:
                 raise
             return _Held(known.registrations, known.octets, known.marker, now)
-        mine = held or self._from_disk(now)
         theirs = None if shared is None else _Held(decode(shared), shared, marker, now)
+        try:
+            mine = held or self._from_disk(now)
+        except Unavailable as error:
+            # An empty registry is never believed on the word of a damaged copy.
+            if theirs is None:
+                raise
+            _LOG.error("%s", error)
+            mine = None
         if theirs is not None and (
             mine is None or theirs.registrations.version >= mine.registrations.version
         ):
