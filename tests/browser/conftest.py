@@ -67,10 +67,18 @@ def browser(campus: Campus) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def walks(browser: Browser) -> Iterator[Walks]:
-    """A visitor's first tab."""
+def walks(campus: Campus, browser: Browser) -> Iterator[Walks]:
+    """A visitor's first tab; in the end the browser may have had nothing to complain of."""
+    taken: list[Walk] = []
     with contextlib.ExitStack() as stack:
-        yield lambda visitor: Walk(stack.enter_context(visit(browser, visitor)).new_page())
+
+        def first_tab(visitor: Visitor) -> Walk:
+            walk = Walk(stack.enter_context(visit(browser, visitor)).new_page())
+            taken.append(walk.listen(campus.idp.origin))
+            return walk
+
+        yield first_tab
+    assert not [complaint for walk in taken for complaint in walk.complaints]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.browser.walk import Walk
 from tests.servers.chromium import DESKTOP, PHONE, Visitor
 from tests.servers.shibboleth import POST, REDIRECT
 from tests.simulators.person import Person
+from tests.simulators.phone import Phone
 
 ON_CAMPUS = "192.0.2.10"
 LANGUAGE = pytest.mark.parametrize("language", ["ja", "en"])
@@ -185,3 +186,25 @@ def test_logging_out_at_the_service_ends_the_session_here(
     walk.page.wait_for_load_state()
     walk.page.goto(campus.service.secure)
     walk.expect("signin.password")
+
+
+def test_a_newcomer_sets_up_a_phone_on_campus_and_uses_it_off_campus(
+    campus: Campus, walks: Walks, newcomer: Person
+) -> None:
+    walk = walks(Visitor("ja", PHONE, address=ON_CAMPUS))
+    walk.page.goto(f"{campus.idp.origin}/portal/totp")
+    walk.give_password(newcomer)
+    walk.expect("portal.totp.begin")
+    walk.page.click("form[action='/portal/totp/begin'] button")
+    walk.expect("portal.totp.setup")
+    key = walk.page.locator("[data-totp-key]").text_content()
+    assert key
+    newcomer.phone = Phone(key.strip())
+    walk.page.fill("input[name=code]", newcomer.phone.code())
+    walk.page.press("input[name=code]", "Enter")
+    walk.expect("portal.totp.done")
+    away = walks(Visitor("ja", PHONE))
+    away.page.goto(campus.service.secure)
+    away.give_password(newcomer)
+    away.give_code(newcomer)
+    assert away.arrived()["eppn"] == newcomer.principal_name

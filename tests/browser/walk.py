@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from playwright.sync_api import Page
+from playwright.sync_api import ConsoleMessage, Page
 
 from tests.servers.apache import what_came
 from tests.simulators.person import Person
@@ -17,6 +17,21 @@ class Walk:
     """One tab of one visitor."""
 
     page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def listen(self, origin: str) -> Walk:
+        """Note what the browser complains of on pages of that origin: policies, scripts, styles."""
+
+        def note(message: ConsoleMessage) -> None:
+            here = self.page.url
+            # A page that says "wrong code" has a status that Chromium counts as an error.
+            itself = message.location.get("url") == here
+            if message.type == "error" and here.startswith(origin) and not itself:
+                self.complaints.append(f"{here}: {message.text}")
+
+        self.page.on("console", note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return self
 
     @property
     def mark(self) -> str | None:

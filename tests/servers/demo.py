@@ -1,0 +1,59 @@
+"""``idp-mfa demo``, as a newcomer starts it, in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.foreground import folder, free_port, running
+from tests.simulators.person import Person
+from tests.simulators.phone import Phone
+
+_COMMAND = (sys.executable, "-m", "idp_mfa", "demo")
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A running demo; people's phones are kept, for they show no code twice."""
+
+    idp: str
+    service: str
+    people: dict[str, Person]
+
+
+@contextlib.contextmanager
+def demo() -> Iterator[Demo]:
+    """Start it on free ports and read who may sign in."""
+    with folder("demo") as place:
+        port, service_port = free_port(), free_port()
+        var, log = place / "var", place / "demo.out"
+        ports = ("--port", str(port), "--sp-port", str(service_port))
+        with running(
+            (*_COMMAND, "--var", str(var), *ports),
+            log=log,
+            ready=lambda: "Ctrl-C stops everything" in log.read_text(errors="replace"),
+        ):
+            yield Demo(
+                f"http://localhost:{port}", f"http://localhost:{service_port}/", _people(var)
+            )
+
+
+def _people(var: Path) -> dict[str, Person]:
+    listed = subprocess.run(
+        (*_COMMAND, "users", "--var", str(var), "--json"),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return {
+        card["user"]: Person(
+            card["user"], card["password"], Phone(card["totp_key"]) if card["totp_key"] else None
+        )
+        for card in json.loads(listed.stdout)
+    }
