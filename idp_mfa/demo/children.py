@@ -33,6 +33,16 @@ class _Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    stopped_by: signal.Signals
+
+    def stop(self) -> None:
+        """Ask, wait a while, then insist."""
+        self.process.send_signal(self.stopped_by)
+        try:
+            self.process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Children:
@@ -54,7 +64,7 @@ class Children:
         trace: TracebackType | None,
     ) -> None:
         for child in reversed(self._running):
-            _stop(child.process)
+            child.stop()
 
     def start(
         self,
@@ -63,6 +73,7 @@ class Children:
         *,
         environment: Mapping[str, str] | None = None,
         descriptors: Sequence[int] = (),
+        stopped_by: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Start a program in a session of its own, so that Ctrl-C reaches it through us alone."""
         log = self._logs / f"{name}.log"
@@ -77,7 +88,7 @@ class Children:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - the demo has one thread
             )
-        self._running.append(_Child(name, process, log))
+        self._running.append(_Child(name, process, log, stopped_by))
 
     def died(self) -> Died | None:
         """The first child that is no longer there."""
@@ -104,15 +115,6 @@ class Children:
             if died is not None:
                 return died
             time.sleep(0.2)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _last_lines(log: Path) -> tuple[str, ...]:

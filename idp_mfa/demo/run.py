@@ -6,6 +6,7 @@ import fcntl
 import http.client
 import os
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -172,6 +173,8 @@ def _start_faces(children: Children, made: Prepared, faces: Sequence[_Face]) -> 
             face.arguments,
             environment=made.environment,
             descriptors=(face.listener.fileno(),),
+            # gunicorn's quick way: a browser's idle connections would hold it up for seconds.
+            stopped_by=signal.SIGINT,
         )
     for face in faces:
         try:
