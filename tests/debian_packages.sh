@@ -31,7 +31,7 @@ fi
 
 echo "Installing for the tests:$missing"
 # Packages ask policy-rc.d before they start a service: 101 is "no". Whatever was there comes back.
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 kept=$policy.kept-by-idp-mfa
 restore() {
     if $as_root test -e "$kept"; then
