@@ -342,6 +342,7 @@ TAMPERED: dict[str, tuple[Tamper, int]] = {
         3,
     ),
     "junk added": (lambda mine, _: Stored((*mine.records, b"junk"), mine.manifest), 1),
+    "a broken manifest left alone": (lambda _mine, _other: Stored((), b"junk"), 1),
     "only junk": (lambda _mine, _other: Stored((b"junk",), b"junk"), 2),
 }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from tests.servers.slapd import BASE, CANARY, DECOY, PEOPLE, Person, Slapd, slap
 
 MDB = "olcDatabase={1}mdb,cn=config"
 ALICE = Person("alice", "Alice")
+SCHEMAS = Path(__file__).parents[2] / "deploy" / "ldap"
 Opened = Callable[..., LdapDirectory]
 
 
@@ -308,6 +311,17 @@ def test_an_unanswered_bind_is_not_sent_twice(opened: Opened) -> None:
             assert directory.authenticate(found, b"demo-alice") is PasswordAnswer.RIGHT
 
 
+def test_a_bind_is_no_way_to_find_out_whether_a_server_is_back(opened: Opened) -> None:
+    with slapd() as first, slapd() as second:
+        second.put(second.service_dn, "userPassword", first.password_file.read_text().strip())
+        directory = opened(first.options(), uris=(first.uri, second.uri), retry_after=timedelta(0))
+        found = account(directory, "alice")
+        with stopped(first):
+            account(directory, "alice")
+            with within(0.5):
+                assert directory.authenticate(found, b"demo-alice") is PasswordAnswer.RIGHT
+
+
 def test_a_connection_that_the_server_closed_is_replaced_unseen(
     server: Slapd, opened: Opened
 ) -> None:
@@ -368,6 +382,17 @@ def test_an_unanswered_change_is_not_sent_twice(server: Slapd, opened: Opened) -
     with pytest.raises(Unavailable):
         directory.change(found.user.id, found.credentials, [Change(None, credential())])
     assert len(server.lines("MOD dn=")) == modifies + 1
+
+
+def test_a_change_that_the_server_cannot_take_is_no_lost_race(
+    server: Slapd, opened: Opened
+) -> None:
+    bind(opened(server.options()), "alice", credential("c1"))
+    by_number = "2.25.226371887495737558124347922651636100889.2.1"
+    directory = opened(server.options(), object_class=by_number)
+    found = account(directory, "alice")
+    with pytest.raises(Unavailable, match="result 20"):
+        directory.change(found.user.id, found.credentials, [Change(None, credential("c2"))])
 
 
 def test_a_referral_is_not_followed(server: Slapd, opened: Opened) -> None:
@@ -596,3 +621,51 @@ def test_a_name_with_everything_in_it_is_one_persons(server: Slapd, opened: Open
         assert connection.add(escaped_dn, attributes=attributes), connection.result
     directory = opened(server.options())
     assert account(directory, odd).user.display_name == "Odd"
+
+
+# -- the schema ------------------------------------------------------------------------------
+
+
+def _definitions(text: str) -> list[str]:
+    """Each definition in one spelling, whatever file it stands in."""
+    unfolded = text.replace("\n ", " ").replace("\n    ", " ")
+    found = re.findall(r"(?:attributetypes?|objectclass(?:es)?):?\s*(\(.*\))", unfolded, re.I)
+    arc = "2.25.226371887495737558124347922651636100889."
+    return [
+        " ".join(one.replace("idpMfa:", arc).replace(" X-ORIGIN 'idp_mfa'", "").split())
+        for one in found
+    ]
+
+
+def test_each_schema_file_says_the_same() -> None:
+    ldif, schema, ds389 = (
+        _definitions((SCHEMAS / name).read_text())
+        for name in ("idp_mfa.ldif", "idp_mfa.schema", "99idp_mfa.ldif")
+    )
+    assert len(ldif) == 3
+    assert ldif == schema == ds389
+    assert all("EQUALITY octetStringMatch" in one for one in ldif[:2])
+
+
+def test_the_schema_file_of_slapd_conf_loads(tmp_path: Path) -> None:
+    written = tmp_path / "slapd.conf"
+    written.write_text(
+        f"include /etc/ldap/schema/core.schema\ninclude {SCHEMAS / 'idp_mfa.schema'}\n"
+    )
+    run = subprocess.run(
+        ["/usr/sbin/slaptest", "-u", "-f", written], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_access_rules_of_the_manual_are_the_tried_ones(server: Slapd) -> None:
+    manual = (SCHEMAS.parents[1] / "docs" / "howto" / "ldap.md").read_text()
+    written = re.findall(r"^olcAccess: \{\d\}(.*)$", manual, re.M)
+    with server.as_admin("cn=config") as connection:
+        connection.search(MDB, "(objectClass=*)", "BASE", attributes=["olcAccess"])
+        (found,) = connection.response
+        in_force = [re.sub(rb"^\{\d\}", b"", one) for one in found["raw_attributes"]["olcAccess"]]
+    assert len(written) == 2
+    assert [" ".join(one.split()).encode() for one in written] == [
+        b" ".join(one.split()) for one in in_force[:2]
+    ]

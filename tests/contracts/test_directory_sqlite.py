@@ -6,15 +6,17 @@ import contextlib
 import multiprocessing
 import os
 import sqlite3
+import time
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from idp_mfa.directory.options import SqliteOptions
 from idp_mfa.directory.sqlite import NewPerson, SqliteDirectory
-from idp_mfa.model import AccountState
+from idp_mfa.model import Account, AccountState
 from idp_mfa.ports import Change, PasswordAnswer, Unavailable
 from idp_mfa.sealed import Sealer
 from tests.contracts.directory_sites import RING, SqliteSite, account, credential, now
@@ -53,6 +55,21 @@ def test_a_taken_login_is_taken_in_every_spelling(site: SqliteSite) -> None:
         again = NewPerson(login, "Mallory", b"mallory", frozenset(), {})
         assert site.directory.add_user(again) is None
     assert account(site.directory, "alice").user.display_name == "alice さん"
+
+
+def test_nobody_costs_as_much_as_a_wrong_password(tmp_path: Path) -> None:
+    options = SqliteOptions(tmp_path / "directory.sqlite", argon2_iterations=4)
+    directory = SqliteDirectory(options, Sealer(RING, os.urandom), now, os.urandom)
+    directory.add_user(NewPerson("alice", "Alice", b"demo", frozenset(), {}))
+    alice = account(directory, "alice")
+
+    def seconds(who: Account | None) -> float:
+        began = time.process_time()
+        assert directory.authenticate(who, b"wrong") is PasswordAnswer.WRONG
+        return time.process_time() - began
+
+    wrong, nobody = (median(seconds(who) for _ in range(7)) for who in (alice, None))
+    assert 0.5 < nobody / wrong < 2
 
 
 def test_states_are_told(site: SqliteSite) -> None:

@@ -304,10 +304,10 @@ olcDbNoSync: TRUE
 olcDbIndex: objectClass eq
 olcDbIndex: uid,cn,displayName,mail eq,sub
 olcDbIndex: entryUUID,member eq
-olcAccess: to attrs=userPassword by anonymous auth by * none
-olcAccess: to attrs=mfaCredential,mfaManifest by dn.exact={SERVICE} write by * none
-olcAccess: to attrs=objectClass val=mfaUser by dn.exact={SERVICE} write by users read
-olcAccess: to * by dn.exact={SERVICE} read by self read by * none
+olcAccess: {{0}}to attrs=mfaCredential,mfaManifest by dn.exact="{SERVICE}" write by * none
+olcAccess: {{1}}to attrs=objectClass val=mfaUser by dn.exact="{SERVICE}" write by * break
+olcAccess: {{2}}to attrs=userPassword by anonymous auth by * none
+olcAccess: {{3}}to * by dn.exact="{SERVICE}" read by self read by * none
 
 dn: olcOverlay=memberof,olcDatabase={{1}}mdb,cn=config
 objectClass: olcOverlayConfig
