@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.protocol.attacked import Attacked, attacked
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
 from tests.servers.idp import Idp, identity_provider
@@ -19,6 +20,19 @@ OFF_CAMPUS = "203.0.113.10"
 
 BrowserAt = Callable[[str | None], UserAgent]
 _NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Attacked]:
+    """The one that all attacks are made on."""
+    with attacked() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def somebody(site: Attacked) -> Person:
+    """One person for all the attacks in which nobody gets through."""
+    return site.person()
 
 
 @pytest.fixture(scope="module")
