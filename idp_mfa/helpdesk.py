@@ -38,8 +38,9 @@ class HelpDesk:
     randomness: Randomness
 
     def show(self, login: str) -> Account | None:
-        """One person, by what was typed."""
-        return self.directory.find(login)
+        """One person, by what was typed, as they stand where changes are written."""
+        found = self.directory.find(login)
+        return None if found is None else self.directory.read(found.user.id)
 
     def unlock(self, account: Account, actor: str, reason: str) -> Reference:
         """Forget the tries that were spent; a factor that was disabled stays so."""
