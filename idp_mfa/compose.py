@@ -36,7 +36,8 @@ from idp_mfa.ports import Unavailable
 from idp_mfa.registry.shared import SharedRegistry
 from idp_mfa.saml.attributes import Release
 from idp_mfa.saml.description import describe
-from idp_mfa.saml.endpoints import SamlEndpoints, SamlParts
+from idp_mfa.saml.endpoints import SamlEndpoints
+from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.options import IdentityProvider
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.release import read_release
