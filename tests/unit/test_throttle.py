@@ -96,6 +96,11 @@ def test_every_spelling_of_a_known_user_is_one_bucket(typed: str) -> None:
     assert THROTTLE.password(FIRST, ALICE, typed) == THROTTLE.password(FIRST, ALICE, "alice")
 
 
+def test_a_transaction_and_a_user_of_one_name_do_not_share_a_budget() -> None:
+    transaction, user = THROTTLE.password(TransactionId("same"), UserId("same"), "")
+    assert transaction.key != user.key
+
+
 def test_users_and_kinds_of_tries_do_not_share_a_budget() -> None:
     keys = [
         budget.key
