@@ -47,12 +47,16 @@ class RedisServer:
 
     A try that was perhaps counted is not tried a second time: whoever calls raises
     ``Unavailable`` and its user presses again. A connection that the server closed while it lay
-    idle is noticed before anything is sent on it.
+    idle is noticed before anything is sent on it. A server that hangs is soon asked by one caller
+    at a time only; ``stopwatch`` counts seconds.
     """
 
-    def __init__(self, options: RedisOptions) -> None:
+    def __init__(
+        self, options: RedisOptions, stopwatch: Callable[[], float] = time.monotonic
+    ) -> None:
         self._options = options
         self._pool = _pool(options)
+        self._breaker = Breaker(stopwatch)
 
     def key(self, name: str) -> bytes:
         """A key as the server sees it."""
