@@ -9,7 +9,7 @@ import click
 
 from idp_mfa.cli.house import Program, as_json, echo_json, no
 from idp_mfa.keys import KeyRow, KeyType, NoRotation, create_secret
-from idp_mfa.sealed import (
+from idp_mfa.sealing_keys import (
     RingRefusal,
     activate_key,
     add_key,
@@ -28,6 +28,7 @@ _REFUSALS = {
 _RING_REFUSALS = {
     RingRefusal.EXISTS: "a key of that name is there already",
     RingRefusal.BAD_NAME: "that is no name of a key",
+    RingRefusal.HAS_NEXT: "a next key is there already",
     RingRefusal.NO_SUCH_KEY: "there is no such key",
     RingRefusal.STILL_ACTIVE: "the active key cannot be retired",
     RingRefusal.RETIRED: "it is retired",
