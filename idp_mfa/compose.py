@@ -29,7 +29,7 @@ from idp_mfa.factor import Factor
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.helpdesk import HelpDesk
-from idp_mfa.keys import KeyFolder
+from idp_mfa.key_folder import KeyFolder
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy

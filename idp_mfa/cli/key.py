@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import click
 
 from idp_mfa.cli.house import Program, as_json, echo_json, no
-from idp_mfa.keys import KeyRow, KeyType, NoRotation, create_secret
+from idp_mfa.key_folder import KeyRow, NoRotation, create_secret
+from idp_mfa.keys import KeyType
 from idp_mfa.sealing_keys import (
     RingRefusal,
     activate_key,

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from idp_mfa.cli.key import key
 from idp_mfa.cli.metadata import metadata
 from idp_mfa.cli.sp import sp
-from idp_mfa.keys import KeyFolder
+from idp_mfa.key_folder import KeyFolder
 from idp_mfa.model import ServiceId
 from idp_mfa.ports import Encryption
 from tests.simulators.service_provider import TestServiceProvider, key_pair
