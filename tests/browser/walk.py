@@ -33,11 +33,6 @@ class Walk:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return self
 
-    @property
-    def mark(self) -> str | None:
-        """The page's name (``data-page``)."""
-        return self.page.locator("body").get_attribute("data-page")
-
     def expect(self, mark: str) -> None:
         """Wait for a page by its name; the failure shows what stands there."""
         try:
