@@ -55,6 +55,7 @@ from idp_mfa.ports import (
     PasswordAnswer,
     StateStore,
     Throttled,
+    Unavailable,
 )
 from idp_mfa.session import Session, Sessions, counting
 from idp_mfa.signin.flow import (
@@ -213,7 +214,12 @@ class SignIn:
         if isinstance(reservation, Throttled):
             self._record(AuditEvent.LIMIT_REACHED, found, seen, user_id, factor=PASSWORD)
             return PasswordThrottled(found, reservation.until - parts.clock())
-        answer = parts.directory.authenticate(account, password)
+        try:
+            answer = parts.directory.authenticate(account, password)
+        except Unavailable:
+            # Nothing was learnt by this try: an outage must not lock people out afterwards.
+            parts.store.refund(reservation)
+            raise
         if (
             account is None
             or answer is not PasswordAnswer.RIGHT
@@ -262,13 +268,13 @@ class SignIn:
         if not isinstance(state, AwaitResponse) or found.version != version:
             return Stale(found)
         parts, user, factor = self._parts, state.choice.user, state.challenge.factor
+        account = self._account(user)
+        if account is None:
+            return At(self._end(found, Refusal.ACCOUNT, seen))
         reservation = parts.store.reserve(parts.throttle.second_factor(id, user.id))
         if isinstance(reservation, Throttled):
             self._record(AuditEvent.LIMIT_REACHED, found, seen, user.id, factor=factor)
             return At(self._end(found, Refusal.LOCKED, seen))
-        account = self._account(user)
-        if account is None:
-            return At(self._end(found, Refusal.ACCOUNT, seen))
         answer = parts.factors[factor].verify(
             state.challenge, response, account.credentials.of(factor), parts.clock()
         )
