@@ -88,6 +88,17 @@ class ChangeAnswer(Enum):
     """Somebody else changed the same thing since it was read; read again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody for whom sealed values are kept, and the key id that each of them names.
+
+    A value that names none is counted as "".
+    """
+
+    user: UserId
+    kids: tuple[str, ...]
+
+
 class CredentialStore(Protocol):
     """Where factors are kept: sealed records of the user's own directory entry."""
 
@@ -97,6 +108,17 @@ class CredentialStore(Protocol):
 
     def clear(self, user_id: UserId, read: Credentials) -> ChangeAnswer:
         """Everything out, what does not open too: ``change`` never makes that be forgotten."""
+        ...
+
+    def holders(self) -> Sequence[Holder]:
+        """Everybody with sealed values, whatever their standing, from where changes are written.
+
+        ``Unavailable`` if not all of them can be listed.
+        """
+        ...
+
+    def reseal(self, user_id: UserId) -> ChangeAnswer:
+        """What opens is sealed anew by the active key, in one Modify; nothing else changes."""
         ...
 
 

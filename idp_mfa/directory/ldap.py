@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -11,13 +12,22 @@ from idp_mfa.directory.ldap_entries import EntryReader
 from idp_mfa.directory.ldap_socket import Stopwatch
 from idp_mfa.directory.ldap_wire import SUCCESS, Entry, Modification, Wire
 from idp_mfa.directory.options import LdapOptions
-from idp_mfa.directory.records import Rewrite, Stored, cleared, rewritten
+from idp_mfa.directory.records import (
+    Rewrite,
+    Stored,
+    cleared,
+    found_again,
+    holder,
+    resealed,
+    rewritten,
+)
 from idp_mfa.directory.typed import usable_login, usable_password
 from idp_mfa.model import Account, AccountState, Clock, Credentials, User, UserId
-from idp_mfa.ports import Change, ChangeAnswer, PasswordAnswer, Unavailable
+from idp_mfa.ports import Change, ChangeAnswer, Holder, PasswordAnswer, Unavailable
 from idp_mfa.sealed import Sealer
 
 CANARY_BELIEVED = timedelta(seconds=10)
+LONGEST_LISTING = timedelta(minutes=10)
 
 _NO_SUCH_ATTRIBUTE = 16
 _CONSTRAINT_VIOLATION = 19
@@ -61,6 +71,10 @@ class LdapDirectory:
             Servers(options.write_uris, options, stopwatch, circuits, service)
             if options.write_uris
             else self._searches
+        )
+        patient = replace(options, total_timeout=LONGEST_LISTING, kept_connections=0)
+        self._listings = Servers(
+            options.write_uris or options.uris, patient, stopwatch, circuits, service
         )
 
     # -- Directory ---------------------------------------------------------------------------
@@ -127,6 +141,30 @@ class LdapDirectory:
         """Everything out, what does not open too, in one Modify."""
         return self._change(user_id, lambda stored: cleared(stored, user_id, read, self._sealer))
 
+    def holders(self) -> Sequence[Holder]:
+        """Everybody with sealed values, page by page; the canary is nobody."""
+        reader, base = self._reader, self._options.base_dn
+        attributes = (reader.id_attribute, *reader.stored)
+        found = self._listings.read(
+            lambda wire: wire.search_paged(base, reader.with_sealed_values, attributes)
+        )
+        return [
+            holder(reader.records(entry), reader.id(entry))
+            for entry in found
+            if entry.dn.lower() != self._options.canary_dn.lower()
+        ]
+
+    def reseal(self, user_id: UserId) -> ChangeAnswer:
+        """Under the active key, in one Modify; also for whom the user filter lets go."""
+        filter_ = self._reader.by_id_alone(user_id)
+        if filter_ is None:
+            return ChangeAnswer.LOST_RACE
+        return self._writes.read(
+            lambda wire: self._modify(
+                wire, filter_, lambda stored: resealed(stored, user_id, self._sealer)
+            )
+        )
+
     def _change(
         self, user_id: UserId, decide: Callable[[Stored], Rewrite | ChangeAnswer]
     ) -> ChangeAnswer:
@@ -160,10 +198,7 @@ class LdapDirectory:
         )
         now = self._stored(wire, entry.dn)
         if code == SUCCESS:
-            kept = frozenset(stored.records) - frozenset(rewrite.remove)
-            if now.manifest == rewrite.new_manifest and kept | frozenset(rewrite.add) == frozenset(
-                now.records
-            ):
+            if found_again(now, stored, rewrite):
                 return ChangeAnswer.DONE
             raise Unavailable("directory", f"{wire.uri}: a change was not found again")
         if code in _LOST_RACE and now != stored:

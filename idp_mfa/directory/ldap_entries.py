@@ -105,6 +105,11 @@ class EntryReader:
 
         The user filter stays in force: whom it lets go is gone for running sessions too.
         """
+        filter_ = self.by_id_alone(user_id)
+        return None if filter_ is None else f"(&{filter_}{self._anybody})"
+
+    def by_id_alone(self, user_id: UserId) -> str | None:
+        """The same for those too whom the user filter lets go."""
         if self._id.lower() == "objectguid":
             try:
                 octets = uuid.UUID(user_id).bytes_le
@@ -113,7 +118,17 @@ class EntryReader:
             value = "".join(f"\\{one:02x}" for one in octets)
         else:
             value = escaped(user_id)
-        return f"(&({self._id}={value}){self._anybody})"
+        return f"({self._id}={value})"
+
+    @property
+    def with_sealed_values(self) -> str:
+        """The filter for everybody who has any, whatever the user filter says of them."""
+        return "(|" + "".join(f"({name}=*)" for name in self.stored) + ")"
+
+    @property
+    def id_attribute(self) -> str:
+        """What the stable id is called here."""
+        return self._id
 
     def beginning_with(self, text: str) -> str:
         """The filter for people whose login, name or mail begins so."""

@@ -26,6 +26,9 @@ from idp_mfa.ports import Unavailable
 SUCCESS = 0
 SIZE_LIMIT_EXCEEDED = 4
 
+_PAGE = 500
+_PAGED_RESULTS = "1.2.840.113556.1.4.319"
+
 
 T = TypeVar("T")
 
@@ -144,6 +147,46 @@ class Wire:
             lambda: self._connection.modify(dn, changes),  # type: ignore[no-untyped-call]
             self._operation,
         )
+
+    def search_paged(self, base: str, filter_: str, attributes: Sequence[str]) -> tuple[Entry, ...]:
+        """Every entry below a base, by RFC 2696; a list that was cut short is ``Unavailable``."""
+        found, cookie = self._page(base, filter_, attributes, None)
+        while cookie:
+            more, cookie = self._page(base, filter_, attributes, cookie)
+            found += more
+        return found
+
+    def _page(
+        self, base: str, filter_: str, attributes: Sequence[str], cookie: bytes | None
+    ) -> tuple[tuple[Entry, ...], bytes]:
+        connection = self._connection
+        code = self._ask(
+            lambda: connection.search(
+                base,
+                filter_,
+                "SUBTREE",
+                dereference_aliases=ldap3.DEREF_NEVER,
+                attributes=list(attributes),
+                paged_size=_PAGE,
+                paged_criticality=True,
+                paged_cookie=cookie,
+            ),
+            self._patience,
+        )
+        if code == SIZE_LIMIT_EXCEEDED:
+            why = f"{self.uri}: our account is not shown all entries; lift its size limit"
+            raise Unavailable("directory", why)
+        if code != SUCCESS:
+            raise Unavailable("directory", f"{self.uri}: a search ended with result {code}")
+        entries = tuple(
+            Entry(
+                one["dn"],
+                {name.lower(): tuple(values) for name, values in one["raw_attributes"].items()},
+            )
+            for one in connection.response or ()
+            if one["type"] == "searchResEntry"
+        )
+        return entries, connection.result["controls"][_PAGED_RESULTS]["value"]["cookie"]
 
     @property
     def usable(self) -> bool:

@@ -24,8 +24,8 @@ from idp_mfa.model import (
     FactorName,
     UserId,
 )
-from idp_mfa.ports import Change, ChangeAnswer
-from idp_mfa.sealed import Sealer, Unreadable, header_of
+from idp_mfa.ports import Change, ChangeAnswer, Holder
+from idp_mfa.sealed import Header, Sealer, Unreadable, header_of
 
 _MANIFEST = "manifest"
 
@@ -129,6 +129,55 @@ def cleared(
     return Rewrite(stored.records, (), stored.manifest, empty)
 
 
+def resealed(stored: Stored, user: UserId, sealer: Sealer) -> Rewrite | ChangeAnswer:
+    """The rewrite under the active key; DONE if nothing that opens is under another one.
+
+    What does not open stays as it is and stays counted.
+    """
+    contents = _contents(stored, user, sealer)
+    old = [held for held in contents.held.values() if kid_of(held.sealed) != sealer.active]
+    manifest = None if stored.manifest is None else _opened_manifest(stored.manifest, user, sealer)
+    if manifest is None or not (old or kid_of(stored.manifest or b"") != sealer.active):
+        return ChangeAnswer.DONE
+    entries = {entry.id: entry for entry in manifest.entries}
+    add = []
+    for held in old:
+        sealed = _sealed(held.credential, user, sealer)
+        add.append(sealed)
+        entries[held.credential.id] = _entry(held.credential, sealed)
+    after = _Manifest(manifest.generation + 1, tuple(entries.values()), manifest.lost)
+    return Rewrite(
+        tuple(held.sealed for held in old),
+        tuple(add),
+        stored.manifest,
+        _sealed_manifest(after, user, sealer),
+    )
+
+
+def holder(stored: Stored, user: UserId) -> Holder:
+    """Which keys somebody's values name."""
+    values = (*(() if stored.manifest is None else (stored.manifest,)), *stored.records)
+    return Holder(user, tuple(kid_of(value) for value in values))
+
+
+def found_again(now: Stored, before: Stored, rewrite: Rewrite) -> bool:
+    """Whether a rewrite that was taken stands there, or a later change, which was built on it."""
+    kept = (frozenset(before.records) - frozenset(rewrite.remove)) | frozenset(rewrite.add)
+    if now.manifest == rewrite.new_manifest:
+        return kept == frozenset(now.records)
+    match header_of(now.manifest or b""), header_of(rewrite.new_manifest):
+        case Header() as found, Header() as ours:
+            return found.generation > ours.generation
+        case _:
+            return False
+
+
+def kid_of(sealed: bytes) -> str:
+    """The key id that a value names, or ""."""
+    header = header_of(sealed)
+    return "" if isinstance(header, Unreadable) else header.kid
+
+
 def _contents(stored: Stored, user: UserId, sealer: Sealer) -> _Contents:
     manifest = _manifest(stored, user, sealer)
     by_digest = {_digest(record): record for record in stored.records}
@@ -147,17 +196,23 @@ def _manifest(stored: Stored, user: UserId, sealer: Sealer) -> _Manifest:
     if stored.manifest is None:
         return _Manifest(0, (), 1 if stored.records else 0)
     header = header_of(stored.manifest)
+    generation = 0 if isinstance(header, Unreadable) else header.generation
+    return _opened_manifest(stored.manifest, user, sealer) or _Manifest(generation, (), 1)
+
+
+def _opened_manifest(sealed: bytes, user: UserId, sealer: Sealer) -> _Manifest | None:
+    header = header_of(sealed)
     if isinstance(header, Unreadable):
-        return _Manifest(0, (), 1)
+        return None
     plain = sealer.open(
-        stored.manifest,
+        sealed,
         user=user,
         kind=_MANIFEST,
         credential=CredentialId(_MANIFEST),
         generation=header.generation,
     )
     if isinstance(plain, Unreadable):
-        return _Manifest(header.generation, (), 1)
+        return None
     value = json.loads(plain)
     entries = tuple(
         _Entry(CredentialId(id), kind, generation, digest)

@@ -14,8 +14,16 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp_mfa.directory.options import SqliteOptions
-from idp_mfa.directory.records import Rewrite, Stored, cleared, opened, rewritten
-from idp_mfa.directory.sqlite_file import SqliteFile, carry_out, stored_of
+from idp_mfa.directory.records import (
+    Rewrite,
+    Stored,
+    cleared,
+    holder,
+    opened,
+    resealed,
+    rewritten,
+)
+from idp_mfa.directory.sqlite_file import SqliteFile, all_stored, carry_out, stored_of
 from idp_mfa.directory.typed import usable_login, usable_password
 from idp_mfa.model import (
     Account,
@@ -27,7 +35,7 @@ from idp_mfa.model import (
     User,
     UserId,
 )
-from idp_mfa.ports import Change, ChangeAnswer, PasswordAnswer, Unavailable
+from idp_mfa.ports import Change, ChangeAnswer, Holder, PasswordAnswer, Unavailable
 from idp_mfa.sealed import Sealer
 
 
@@ -127,6 +135,17 @@ class SqliteDirectory:
     def clear(self, user_id: UserId, read: Credentials) -> ChangeAnswer:
         """Everything out, what does not open too, in one transaction."""
         return self._change(user_id, lambda stored: cleared(stored, user_id, read, self._sealer))
+
+    def holders(self) -> Sequence[Holder]:
+        """Everybody with sealed values."""
+        with self._file.connection() as connection:
+            return [
+                holder(stored, UserId(person)) for person, stored in all_stored(connection).items()
+            ]
+
+    def reseal(self, user_id: UserId) -> ChangeAnswer:
+        """Under the active key, in one transaction."""
+        return self._change(user_id, lambda stored: resealed(stored, user_id, self._sealer))
 
     # -- people ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from idp_mfa.directory.options import SqliteOptions
@@ -84,6 +84,23 @@ def stored_of(connection: sqlite3.Connection, user_id: str) -> Stored:
     return Stored(
         tuple(row["sealed"] for row in records), None if manifest is None else manifest["sealed"]
     )
+
+
+def all_stored(connection: sqlite3.Connection) -> Mapping[str, Stored]:
+    """The sealed bytes of everybody who has some."""
+    connection.execute("BEGIN")
+    records: dict[str, list[bytes]] = {}
+    for row in connection.execute("SELECT person, sealed FROM record"):
+        records.setdefault(row["person"], []).append(row["sealed"])
+    manifests = {
+        row["person"]: row["sealed"]
+        for row in connection.execute("SELECT person, sealed FROM manifest")
+    }
+    connection.execute("COMMIT")
+    return {
+        person: Stored(tuple(records.get(person, ())), manifests.get(person))
+        for person in records.keys() | manifests.keys()
+    }
 
 
 def carry_out(connection: sqlite3.Connection, user_id: UserId, rewrite: Rewrite) -> None:
