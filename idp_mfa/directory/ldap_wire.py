@@ -29,7 +29,6 @@ SIZE_LIMIT_EXCEEDED = 4
 _PAGE = 500
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 
-
 T = TypeVar("T")
 
 _RANGE = ";range="
