@@ -108,11 +108,15 @@ class SamlEndpoints:
 
     def _begin(self, accepted: requests.Accepted) -> Response:
         parts, begun_key = self._parts, f"{accepted.once}:begun"
-        if not parts.store.once(accepted.once, _REMEMBERED):
+        # Looked at first: a store that hangs may still carry out later what it was asked in vain,
+        # and what it is asked first must not be what spends the request.
+        begun = parts.store.get(begun_key)
+        if begun is None and not parts.store.once(accepted.once, _REMEMBERED):
             begun = parts.store.get(begun_key)
             if begun is None:
                 service = accepted.request.service.id
                 return self._face.refuse(NotAccepted(RequestProblem.REPLAYED, "replayed", service))
+        if begun is not None:
             return parts.browser.see_other(f"/saml/again/{begun.decode()}")
         try:
             new = parts.signin.begin(accepted.request, parts.browser.seen())
