@@ -20,6 +20,7 @@ from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from idp_mfa import assets
 from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.browser import Browser
+from idp_mfa.devices import Devices
 from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.directory.sqlite import SqliteDirectory
@@ -45,8 +46,10 @@ from idp_mfa.sealed import Sealer, load_ring
 from idp_mfa.services import Services
 from idp_mfa.session import Sessions
 from idp_mfa.settings import DirectoryOptions, Settings
-from idp_mfa.signin.service import SignIn, SignInParts
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.service import SignIn
 from idp_mfa.store.redis.audit_window import RedisAuditWindow
+from idp_mfa.store.redis.outbox import RedisOutbox
 from idp_mfa.store.redis.server import RedisServer
 from idp_mfa.store.redis.verbs import RedisStore
 from idp_mfa.throttle import Throttle
@@ -168,6 +171,11 @@ class House:
         return Throttle(self.settings.limits, _secret(self.settings.keys.limits))
 
     @cached_property
+    def devices(self) -> Devices:
+        """Browsers that are known."""
+        return Devices(self.store, self.randomness, _secret(self.settings.keys.limits))
+
+    @cached_property
     def sessions(self) -> Sessions:
         """What browsers come back with."""
         return Sessions(self.store, self.clock, self.randomness, self.settings.session)
@@ -186,6 +194,8 @@ class House:
                 factors=self.factors,
                 preference=self.settings.factors,
                 throttle=self.throttle,
+                devices=self.devices,
+                outbox=RedisOutbox(self.store_server),
                 clock=self.clock,
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
@@ -213,6 +223,7 @@ class House:
             self.store,
             self.audit,
             self.throttle,
+            self.devices,
             self.clock,
             self.randomness,
         )
@@ -245,6 +256,7 @@ class House:
             browser=browser,
             factors=self.factors,
             policy=self.policy,
+            clock=self.clock,
             issuer=issuer,
         )
         portal = PortalPages(
