@@ -40,17 +40,17 @@ $(BIN)/python:
 		"(on Debian: apt install python3-venv)." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(BIN)/python $(SOURCES)
+$(VENV)/installed: $(SOURCES) | $(BIN)/python
 	@echo "Installing into $(VENV) ..."
 	@$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/installed-for-tests: $(BIN)/python $(SOURCES)
+$(VENV)/installed-for-tests: $(SOURCES) | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV) ..."
 	@$(PIP) install --editable '.[test]'
 	@touch $@ $(VENV)/installed
 
-$(VENV)/installed-for-lint: $(BIN)/python $(SOURCES)
+$(VENV)/installed-for-lint: $(SOURCES) | $(BIN)/python
 	@echo "Installing what the checks need into $(VENV) ..."
 	@$(PIP) install --editable '.[test,lint]'
 	@touch $@ $(VENV)/installed-for-tests $(VENV)/installed

@@ -5,6 +5,7 @@ Parts are made when they are first asked for, so that a command needs only what 
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from idp_mfa.factor import Factor
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.helpdesk import HelpDesk
-from idp_mfa.keys import KeyFolder
+from idp_mfa.key_folder import KeyFolder
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy
@@ -42,7 +43,8 @@ from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.options import IdentityProvider
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.release import read_release
-from idp_mfa.sealed import Sealer, load_ring
+from idp_mfa.sealed import Sealer
+from idp_mfa.sealing_keys import SealingKeyFolder
 from idp_mfa.services import Services
 from idp_mfa.session import Sessions
 from idp_mfa.settings import DirectoryOptions, Settings
@@ -50,7 +52,7 @@ from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.service import SignIn
 from idp_mfa.store.redis.audit_window import RedisAuditWindow
 from idp_mfa.store.redis.outbox import RedisOutbox
-from idp_mfa.store.redis.server import RedisServer
+from idp_mfa.store.redis.server import RedisServer, Unfit
 from idp_mfa.store.redis.verbs import RedisStore
 from idp_mfa.throttle import Throttle
 from idp_mfa.web.health import Health
@@ -58,6 +60,7 @@ from idp_mfa.web.portal import PortalPages, portal_service
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.yaml_document import Problem, Problems, read
 
+_LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
 
 
@@ -97,9 +100,14 @@ class House:
     # -- adapters ----------------------------------------------------------------------------
 
     @cached_property
+    def sealing_keys(self) -> SealingKeyFolder:
+        """What the directory's records are sealed with."""
+        return SealingKeyFolder(self.settings.keys.sealing, self.clock)
+
+    @cached_property
     def sealer(self) -> Sealer:
         """Seals and opens what the directory keeps."""
-        return Sealer(load_ring(self.settings.keys.sealing), self.randomness)
+        return Sealer(self.sealing_keys, self.randomness)
 
     @cached_property
     def directory(self) -> LdapDirectory | SqliteDirectory:
@@ -236,11 +244,20 @@ class House:
     # -- faces -------------------------------------------------------------------------------
 
     def application(self) -> Flask:
-        """The web application; refuses to be made on a store that would forget limits."""
-        self.store_server.check_policy()
+        """The web application; refuses to be made on a store that would forget limits.
+
+        One that is out of reach is waited for: each connection to it is checked in its turn.
+        """
+        try:
+            self.store_server.check_policy()
+        except Unfit:
+            raise
+        except Unavailable as error:
+            _LOG.error("unavailable %s: started all the same, not ready", error)
         # The connections of this process are not those of the workers that are forked from it.
         self.store_server.close()
         self.signing_keys.keys()
+        self.sealing_keys.current()
         app = Flask("idp_mfa.web", static_folder="static", template_folder=None)
         browser = Browser(
             base_url=self.settings.base_url,
@@ -291,6 +308,7 @@ class House:
                 "directory": self.directory.ping,
                 "store": self.store.ping,
                 "audit": self.audit.ping,
+                "keys": self._ping_keys,
             }
         )
         routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
@@ -311,6 +329,10 @@ class House:
             "services": lambda: f"{len(self.registry.current().by_id)} registered",
             "attributes": lambda: f"{len(self.release.rows)} release row(s)",
         }
+
+    def _ping_keys(self) -> None:
+        self.sealing_keys.ping()
+        self.signing_keys.keys()
 
     def _check_policy(self) -> str:
         policy = self._policy

@@ -48,7 +48,6 @@ class Syslog:
             except OSError as error:
                 self._resting_until = record.at + REST
                 raise self._unavailable(error) from None
-            self._resting_until = None
 
     def check(self) -> None:
         """Nothing, or ``Unavailable`` if the daemon cannot be reached."""

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import click
 
 from idp_mfa.cli.house import Program, as_json, echo_json, no
-from idp_mfa.keys import KeyRow, KeyType, NoRotation, create_secret
-from idp_mfa.sealed import (
+from idp_mfa.key_folder import KeyRow, NoRotation, create_secret
+from idp_mfa.keys import KeyType
+from idp_mfa.sealing_keys import (
     RingRefusal,
     activate_key,
     add_key,
@@ -28,6 +29,7 @@ _REFUSALS = {
 _RING_REFUSALS = {
     RingRefusal.EXISTS: "a key of that name is there already",
     RingRefusal.BAD_NAME: "that is no name of a key",
+    RingRefusal.HAS_NEXT: "a next key is there already",
     RingRefusal.NO_SUCH_KEY: "there is no such key",
     RingRefusal.STILL_ACTIVE: "the active key cannot be retired",
     RingRefusal.RETIRED: "it is retired",
@@ -54,7 +56,7 @@ def create(program: Program, kind: str) -> None:
     settings, house = program.settings, program.house
     if not house.signing_keys.rows():
         _said(house.signing_keys.create(KeyType(kind), _host(program)), "signs from now on")
-    if create_ring(settings.keys.sealing, _today(program), house.randomness) is None:
+    if create_ring(settings.keys.sealing, _new_name(program), house.randomness) is None:
         click.echo("a sealing key is made")
     for name, path in (
         ("the salt of pairwise ids", settings.keys.pairwise_salt),
@@ -103,14 +105,18 @@ def list_(program: Program, as_json: bool) -> None:
 @_kind
 @click.option("--now", is_flag=True, help="Do not wait until services have learnt the next key.")
 @click.option("--days", default=2, show_default=True, help="How long a next key must be published.")
+@click.option("--activate", metavar="ID", help="The sealing key that every node has by now.")
 @click.pass_obj
-def rotate(program: Program, purpose: str, kind: str, now: bool, days: int) -> None:
+def rotate(
+    program: Program, purpose: str, kind: str, *, now: bool, days: int, activate: str | None
+) -> None:
     """Take the next step: publish a next key, or let the published one sign.
 
-    Between the two, services fetch our metadata anew.
+    Between the two, services fetch our metadata anew. A sealing key is taken to every node
+    between its making and its --activate.
     """
     if purpose == "sealing":
-        _rotate_sealing(program)
+        _rotate_sealing(program, activate)
         return
     signing = program.house.signing_keys
     made = signing.create(KeyType(kind), _host(program))
@@ -135,21 +141,18 @@ def retire(program: Program, purpose: str, id: str) -> None:
     click.echo(f"{id} is retired; what it sealed cannot be read any more")
 
 
-def _rotate_sealing(program: Program) -> None:
-    folder, kid = program.settings.keys.sealing, _today(program)
-    ring = load_ring(folder)
-    waiting = next((each for each in ring.keys if each > ring.active), None)
-    refused = (
-        add_key(folder, kid, program.house.randomness)
-        if waiting is None
-        else activate_key(folder, waiting)
-    )
+def _rotate_sealing(program: Program, activate: str | None) -> None:
+    folder = program.settings.keys.sealing
+    if activate is not None:
+        refused = activate_key(folder, activate)
+        told = f"{activate} seals from now on"
+    else:
+        kid = _new_name(program)
+        refused = add_key(folder, kid, program.house.randomness)
+        told = f"{kid} opens on this node; take it to every node, then --activate {kid}"
     if refused is not None:
         no(_RING_REFUSALS[refused])
-    if waiting is None:
-        click.echo(f"{kid} opens on this node; take it to every node, then run this again")
-    else:
-        click.echo(f"{waiting} seals from now on")
+    click.echo(told)
 
 
 def _said(row: KeyRow | NoRotation, what: str) -> None:
@@ -162,5 +165,5 @@ def _host(program: Program) -> str:
     return urlsplit(program.settings.base_url).hostname or "idp"
 
 
-def _today(program: Program) -> str:
-    return f"{program.house.clock():%Y-%m-%d}"
+def _new_name(program: Program) -> str:
+    return f"{program.house.clock():%Y-%m-%d}-{program.house.randomness(2).hex()}"

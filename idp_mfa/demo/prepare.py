@@ -14,9 +14,10 @@ from idp_mfa.demo.people import PEOPLE, Card, cards, settle
 from idp_mfa.demo.service_provider import ServiceOptions, metadata
 from idp_mfa.directory.sqlite import SqliteDirectory
 from idp_mfa.factors.totp import Totp
-from idp_mfa.keys import KeyFolder, KeyType, create_secret
+from idp_mfa.key_folder import KeyFolder, create_secret
+from idp_mfa.keys import KeyType
 from idp_mfa.saml.metadata import metadata as metadata_of
-from idp_mfa.sealed import create_ring
+from idp_mfa.sealing_keys import create_ring
 from idp_mfa.services import NotAdded
 from idp_mfa.settings import Settings, load
 from idp_mfa.yaml_document import Problems

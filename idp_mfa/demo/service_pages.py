@@ -16,6 +16,7 @@ from flask import Flask, Response, make_response, redirect, render_template, req
 from jinja2 import FileSystemLoader, StrictUndefined
 from werkzeug.wrappers import Response as AnyResponse
 
+from idp_mfa import locale
 from idp_mfa.assets import folder
 from idp_mfa.demo.address import COOKIE, PLACES, place_of
 from idp_mfa.demo.service_provider import (
@@ -30,7 +31,6 @@ from idp_mfa.demo.service_provider import (
 OPTIONS = "IDP_MFA_DEMO_SERVICE"
 """The environment variable that names the file with the service's ``ServiceOptions``."""
 
-_LANGUAGES = ("ja", "en")
 _OPEN_REQUESTS = 8
 _CSP = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -101,7 +101,7 @@ class _Pages:
         answer = make_response(
             render_template(
                 "demo/service_provider.html",
-                language=request.accept_languages.best_match(_LANGUAGES, "en"),
+                language=locale.choose(request.headers.get("Accept-Language"), None),
                 person=person,
                 notice=notice,
                 place=place_of(request.headers.get("Cookie", "")),

@@ -9,7 +9,7 @@ from flask import Response, request
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.browser import Browser, content_security_policy
-from idp_mfa.keys import KeyFolder
+from idp_mfa.key_folder import KeyFolder
 from idp_mfa.model import Clock, Randomness, Service
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import AuditLog, StateStore

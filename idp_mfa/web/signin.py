@@ -235,7 +235,7 @@ class SignInPages:
     def _after(self, found: At | Stale | Absent) -> Response:
         match found:
             case At(transaction, binding):
-                response = self._browser.see_other(f"/signin/{transaction.id}")
+                response = self._browser.see_other(_way_on(transaction))
                 if binding is not None:
                     self._browser.set_binding(response, transaction.id, binding)
                 return response
@@ -266,7 +266,7 @@ class SignInPages:
                 assert_never(never)
 
     def _draw(self, transaction: Transaction, binding: str) -> Response:
-        resume = f"{transaction.request.resume}/{transaction.id}"
+        resume = _resume(transaction)
         match transaction.state:
             case AwaitIdentity():
                 hint = transaction.request.login_hint or ""
@@ -276,9 +276,9 @@ class SignInPages:
             case AwaitResponse():
                 return self._draw_challenge(transaction, binding, None)
             case Authenticated():
-                return self._browser.see_other(resume)
+                return self._browser.see_other(_way_on(transaction))
             case Refused(why) if why in _ANSWERED_AT_ONCE:
-                return self._browser.see_other(resume)
+                return self._browser.see_other(_way_on(transaction))
             case Refused() as refused:
                 return self._draw_refused(transaction, refused, resume)
             case AwaitEnrolment(_, _, _, because):
@@ -385,3 +385,19 @@ class SignInPages:
     def _version(self) -> int:
         sent = request.form.get("version", "")
         return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 6 else -1
+
+
+def _resume(transaction: Transaction) -> str:
+    """Where whoever asked fetches the finished sign-in."""
+    return f"{transaction.request.resume}/{transaction.id}"
+
+
+def _way_on(transaction: Transaction) -> str:
+    """Where the browser goes next: to its page, or with an answer that needs none straight on."""
+    match transaction.state:
+        case Authenticated():
+            return _resume(transaction)
+        case Refused(why) if why in _ANSWERED_AT_ONCE:
+            return _resume(transaction)
+        case _:
+            return f"/signin/{transaction.id}"

@@ -25,18 +25,13 @@ class Walk:
         def note(message: ConsoleMessage) -> None:
             here = self.page.url
             # A page that says "wrong code" has a status that Chromium counts as an error.
-            itself = message.location.get("url") == here
-            if message.type == "error" and here.startswith(origin) and not itself:
+            status = "Failed to load" in message.text and message.location.get("url") == here
+            if message.type == "error" and here.startswith(origin) and not status:
                 self.complaints.append(f"{here}: {message.text}")
 
         self.page.on("console", note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return self
-
-    @property
-    def mark(self) -> str | None:
-        """The page's name (``data-page``)."""
-        return self.page.locator("body").get_attribute("data-page")
 
     def expect(self, mark: str) -> None:
         """Wait for a page by its name; the failure shows what stands there."""
@@ -54,6 +49,11 @@ class Walk:
             text = self.page.locator("body").inner_text()[:600]
             raise AssertionError(f"not at the service but {self.page.url}: {text}") from error
         return what_came(self.page.content())
+
+    def go(self, url: str) -> None:
+        """Leave by a script of the page one is on, so that the browser sees who sends it."""
+        with self.page.expect_navigation():
+            self.page.evaluate("url => location.assign(url)", url)
 
     def give_password(self, person: Person) -> None:
         """Type both and press Enter."""

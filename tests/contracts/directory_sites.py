@@ -26,7 +26,8 @@ from idp_mfa.model import (
     UserId,
 )
 from idp_mfa.ports import Change, ChangeAnswer, CredentialStore, Directory
-from idp_mfa.sealed import KeyEncryptionKeys, Sealer
+from idp_mfa.sealed import Sealer
+from idp_mfa.sealing_keys import KeyEncryptionKeys
 from tests.servers.slapd import Person, Slapd
 
 RING = KeyEncryptionKeys("k1", {"k1": bytes(range(32))})

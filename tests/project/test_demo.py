@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,22 @@ def _told(page: Page, mark: str) -> str | None:
     return None
 
 
+@dataclass(slots=True)
+class _Forger(UserAgent):
+    """A browser that puts other words into the answers it carries."""
+
+    forge: tuple[bytes, bytes] = (b"", b"")
+    forged: int = 0
+
+    def once(self, method: str, url: str, data: Mapping[str, str] | None) -> Page:
+        if data and "SAMLResponse" in data:
+            answer = base64.b64decode(data["SAMLResponse"])
+            self.forged += answer.count(self.forge[0])
+            changed = base64.b64encode(answer.replace(*self.forge)).decode()
+            data = {**data, "SAMLResponse": changed}
+        return UserAgent.once(self, method, url, data)
+
+
 def _attribute(page: Page, name: str) -> str:
     (element,) = page.tree.iterfind(f".//*[@data-attribute='{name}']")
     return str(element.text_content())
@@ -183,6 +200,29 @@ class TestNewcomer:
         page = agent.open(demo.service)
         assert "ログイン" in page.words
         assert "学外" in page.press("wish", "").words
+        agent.close()
+
+    def test_an_answer_counts_once_and_in_its_own_browser(
+        self, demo: Demo, browser: UserAgent, people: dict[str, Person]
+    ) -> None:
+        page = browser.open(demo.service).press("place", "campus").press("wish", "")
+        people["dave"].give_password(page)
+        answer = browser.carried("SAMLResponse")
+        for agent in (browser, UserAgent(demo.identity_provider)):
+            agent.session.cookies.clear()
+            again = agent.send("POST", answer.url, answer.sent)
+            assert _told(again, "data-notice") == "UnsolicitedResponse"
+            assert _told(again, "data-authn-class") is None
+
+    def test_an_answer_that_was_changed_on_the_way_is_refused(
+        self, demo: Demo, people: dict[str, Person]
+    ) -> None:
+        agent = _Forger(demo.identity_provider, forge=(b">dave<", b">olga<"))
+        page = agent.open(demo.service).press("place", "campus").press("wish", "")
+        page = people["dave"].give_password(page)
+        assert agent.forged == 1
+        assert _told(page, "data-notice") == "SignatureError"
+        assert _told(page, "data-authn-class") is None
         agent.close()
 
     def test_a_made_up_answer_signs_nobody_in(self, demo: Demo, browser: UserAgent) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.foreground import free_port, running
+
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ("templates", "policies", "conf")
 _NOT_SOURCE = shutil.ignore_patterns(
@@ -126,6 +128,28 @@ def test_the_installed_wheel_runs_and_finds_its_own_files(
     told = _run(binaries / "idp-mfa", "--help", cwd=tmp_path, path=libraries)
     assert "demo" in told
     assert "serve" in told
+
+
+def test_the_demo_runs_from_the_installed_wheel(
+    built: Built, libraries: str, tmp_path: Path
+) -> None:
+    binaries = _fresh_environment(tmp_path / "fresh")
+    _install(libraries, binaries, built.wheel)
+    log = tmp_path / "demo.out"
+    with running(
+        [
+            *(str(binaries / "idp-mfa"), "demo", "--var", str(tmp_path / "var")),
+            *("--port", str(free_port()), "--no-sp"),
+        ],
+        log=log,
+        ready=lambda: "Ctrl-C stops everything" in log.read_text(),
+        environment={"PYTHONPATH": libraries},
+        cwd=tmp_path,
+    ):
+        settings = (tmp_path / "var/idp_mfa.yaml").read_text()
+    assert "Stopped." in log.read_text()
+    assert str(tmp_path / "fresh") in settings
+    assert str(ROOT) not in settings
 
 
 def test_an_editable_install_finds_the_files_of_the_checkout(

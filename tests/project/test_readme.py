@@ -43,6 +43,9 @@ def test_both_readmes_run_the_same_commands() -> None:
 
 def test_the_readme_holds(tmp_path: Path) -> None:
     environment = {**os.environ, "IDP_MFA_DEMO_VAR": str(tmp_path / "demo"), "PIP_NO_INDEX": "1"}
+    # Else `make run` would install first, and tests fetch nothing.
+    stale = subprocess.run(["make", "--question", ".venv/installed"], cwd=ROOT, check=False)
+    assert stale.returncode == 0, "setup.cfg is newer than .venv: run `make test`"
     begin, *rest = _steps("README.md")
     assert begin.how == "run in the background until"
     log = tmp_path / "run.out"

@@ -220,16 +220,27 @@ def test_a_foreign_domain_in_the_directory_is_not_passed_on(
     assert "elsewhere.ac.jp" not in signed.log()
 
 
-@pytest.mark.parametrize("service", ["signed", "waiting"])
+@pytest.mark.parametrize(
+    ("service", "told"),
+    [("signed", "You are signed out"), ("waiting", "Logout completed successfully")],
+)
 def test_logging_out_of_the_service_ends_our_session(
-    request: pytest.FixtureRequest, person: Person, browser_at: BrowserAt, service: str
+    request: pytest.FixtureRequest,
+    person: Person,
+    browser_at: BrowserAt,
+    service: str,
+    told: str,
 ) -> None:
     shibboleth: Shibboleth = request.getfixturevalue(service)
     agent = browser_at(CAMPUS)
     person.give_password(agent.open(shibboleth.secure))
-    agent.open(shibboleth.logout)
+    kept = agent.session.cookies["idp"]
+    assert told in agent.open(shibboleth.logout).words
     assert agent.carried("SAMLRequest").url.startswith(agent.idp)
+    assert "idp" not in agent.session.cookies
     assert agent.open(shibboleth.secure).mark == "signin.password", shibboleth.log()
+    agent.session.cookies.set("idp", kept, domain="127.0.0.1")
+    assert agent.open(shibboleth.secure).mark == "signin.password", "a kept cookie still counts"
 
 
 def test_an_unsigned_logout_request_ends_nothing(

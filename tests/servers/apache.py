@@ -98,6 +98,8 @@ LogLevel warn
 {owner}
 {loads}
 StartServers 1
+MinSpareThreads 1
+MaxSpareThreads 8
 ServerLimit 1
 ThreadsPerChild 8
 MaxRequestWorkers 8

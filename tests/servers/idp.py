@@ -91,6 +91,7 @@ def identity_provider(
     directory: Slapd,
     store: StoreServer,
     origin: str | None = None,
+    key_type: str = "rsa-2048",
     more: Mentioned | None = None,
 ) -> Iterator[Idp]:
     """Write settings, make keys, serve; ``more`` replaces or adds top-level settings."""
@@ -99,7 +100,7 @@ def identity_provider(
         entity_id = f"{origin}/idp"
         settings = {**_settings(port, origin, entity_id, directory, store), **(more or {})}
         (place / "idp_mfa.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
-        made = _command(place, "key", "create", "--type", "rsa-2048")
+        made = _command(place, "key", "create", "--type", key_type)
         assert made.returncode == 0, (made.stdout, made.stderr)
         with running(
             (*PROGRAM, "--config", str(place / "idp_mfa.yaml"), "serve"),

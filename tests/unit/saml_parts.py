@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from idp_mfa.keys import KeyFolder, KeyType, SigningKey
+from idp_mfa.key_folder import KeyFolder
+from idp_mfa.keys import KeyType, SigningKey
 from idp_mfa.model import (
     Account,
     AccountState,

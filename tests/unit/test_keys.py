@@ -14,19 +14,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from idp_mfa.keys import (
+from idp_mfa.key_folder import (
     KeyFolder,
     KeyRow,
     KeyState,
+    NoRotation,
+    create_secret,
+    load_secret,
+)
+from idp_mfa.keys import (
     KeyTransport,
     KeyType,
-    NoRotation,
     PublicKey,
     SignatureAlgorithm,
     UnusableKey,
-    create_secret,
     encrypt,
-    load_secret,
     read_certificate,
 )
 from idp_mfa.ports import Unavailable

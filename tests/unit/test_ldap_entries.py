@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp_mfa.directory.ldap_entries import EntryReader, escaped, leaf_value
+from idp_mfa.directory.ldap_message import Entry
 from idp_mfa.directory.ldap_socket import tls_of
 from idp_mfa.directory.ldap_standing import filetime, generalized_time, standing_reader
-from idp_mfa.directory.ldap_wire import Entry
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.directory.typed import usable_login
 from idp_mfa.model import AccountState, UserId
 from idp_mfa.ports import Unavailable
-from idp_mfa.sealed import KeyEncryptionKeys, Sealer
+from idp_mfa.sealed import Sealer
+from idp_mfa.sealing_keys import KeyEncryptionKeys
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SEALER = Sealer(KeyEncryptionKeys("k", {"k": bytes(32)}), os.urandom)

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from idp_mfa.cli.key import key
 from idp_mfa.cli.metadata import metadata
 from idp_mfa.cli.sp import sp
-from idp_mfa.keys import KeyFolder
+from idp_mfa.key_folder import KeyFolder
 from idp_mfa.model import ServiceId
 from idp_mfa.ports import Encryption
 from tests.simulators.service_provider import TestServiceProvider, key_pair
@@ -157,13 +157,22 @@ def test_keys_are_made_once_and_rotated_in_two_steps(admin: Admin) -> None:
 
 def test_a_sealing_key_opens_everywhere_before_it_seals(admin: Admin) -> None:
     admin.types("key", "create", "--type", "p-256")
-    admin.now += timedelta(days=30)
-    assert "every node" in admin.types("key", "rotate", "sealing").output
-    assert "seals from now on" in admin.types("key", "rotate", "sealing").output
-    told = json.loads(admin.types("key", "list", "--json").output)
-    (active,) = [r["id"] for r in told if r["purpose"] == "sealing" and r["state"] == "active"]
-    assert active == f"{admin.now:%Y-%m-%d}"
-    assert admin.types("key", "retire", "sealing", active).exit_code == 1
+
+    def ring() -> dict[str, str]:
+        told = json.loads(admin.types("key", "list", "--json").output)
+        return {row["id"]: row["state"] for row in told if row["purpose"] == "sealing"}
+
+    (first,) = ring()
+    added = admin.types("key", "rotate", "sealing")
+    assert "every node" in added.output
+    (second,) = ring().keys() - {first}
+    assert ring() == {first: "active", second: "decrypt"}
+    assert admin.types("key", "rotate", "sealing", "--activate", "nonsense").exit_code == 1
+    assert admin.types("key", "rotate", "sealing", "--activate", second).exit_code == 0
+    assert ring() == {second: "active", first: "decrypt"}
+    assert admin.types("key", "retire", "sealing", second).exit_code == 1
+    assert admin.types("key", "retire", "sealing", first).exit_code == 0
+    assert ring() == {second: "active"}
 
 
 def test_metadata_is_printed(admin: Admin) -> None:

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 
 import pytest
 
 from idp_mfa.model import CredentialId, UserId
-from idp_mfa.ports import Unavailable
-from idp_mfa.sealed import (
-    Header,
-    KeyEncryptionKeys,
-    RingRefusal,
-    Sealer,
-    Unreadable,
-    UnreadableBecause,
-    activate_key,
-    add_key,
-    create_ring,
-    header_of,
-    load_ring,
-    retire_key,
-)
+from idp_mfa.sealed import Header, Sealer, Unreadable, UnreadableBecause, header_of
+from idp_mfa.sealing_keys import KeyEncryptionKeys
 
 ALICE, BOB = UserId("id-of-alice"), UserId("id-of-bob")
 TOTP, FIRST = "totp", CredentialId("c1")
@@ -120,85 +105,3 @@ def test_unknown_and_retired_keys_are_told_apart() -> None:
 def test_a_header_holds_no_separator(text: str) -> None:
     with pytest.raises(ValueError, match="header"):
         sealer().seal(PLAIN, user=ALICE, kind=TOTP, credential=CredentialId(text), generation=1)
-
-
-def test_a_ring_lives_from_first_key_to_retirement(tmp_path: Path) -> None:
-    ring = tmp_path / "ring"
-    assert create_ring(ring, "2026a", os.urandom) is None
-    old = sealed(Sealer(load_ring(ring), os.urandom))
-
-    assert add_key(ring, "2027a", os.urandom) is None
-    assert load_ring(ring).active == "2026a"
-    assert activate_key(ring, "2027a") is None
-    now = Sealer(load_ring(ring), os.urandom)
-    assert now.active == "2027a"
-    assert opened(old, now) == PLAIN
-    assert header_of(sealed(now)) == Header("2027a", 3, TOTP, FIRST)
-
-    assert retire_key(ring, "2026a") is None
-    (ring / "2026a.key").unlink()
-    last = Sealer(load_ring(ring), os.urandom)
-    assert opened(old, last) == Unreadable(UnreadableBecause.RETIRED_KEY)
-
-
-def test_a_ring_refuses_what_would_lose_keys(tmp_path: Path) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    add_key(tmp_path, "b", os.urandom)
-    key = (tmp_path / "a.key").read_bytes()
-    assert create_ring(tmp_path, "a", os.urandom) is RingRefusal.EXISTS
-    assert add_key(tmp_path, "a", os.urandom) is RingRefusal.EXISTS
-    assert (tmp_path / "a.key").read_bytes() == key
-    assert add_key(tmp_path, "../x", os.urandom) is RingRefusal.BAD_NAME
-    assert activate_key(tmp_path, "z") is RingRefusal.NO_SUCH_KEY
-    assert retire_key(tmp_path, "a") is RingRefusal.STILL_ACTIVE
-    assert retire_key(tmp_path, "b") is None
-    assert activate_key(tmp_path, "b") is RingRefusal.RETIRED
-
-
-def test_key_files_are_made_private(tmp_path: Path) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o400
-    assert (tmp_path / "ring.json").stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize("mode", [0o440, 0o404, 0o620, 0o644])
-def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    (tmp_path / "a.key").chmod(mode)
-    with pytest.raises(Unavailable, match="open to group or others"):
-        load_ring(tmp_path)
-
-
-def test_a_ring_that_others_can_write_is_refused(tmp_path: Path) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    (tmp_path / "ring.json").chmod(0o666)
-    with pytest.raises(Unavailable, match="open to group or others"):
-        load_ring(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"active":"../x","decrypt":[],"retired":[]}', '{"active":"a"}']
-)
-def test_a_broken_ring_says_so(tmp_path: Path, text: str) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    (tmp_path / "ring.json").write_text(text)
-    with pytest.raises(Unavailable, match="no key ring"):
-        load_ring(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "short", "A" * 42, "A" * 44, "=" * 43])
-def test_a_broken_key_says_so_and_not_what_it_is(tmp_path: Path, text: str) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    (tmp_path / "a.key").chmod(0o600)
-    (tmp_path / "a.key").write_text(text)
-    with pytest.raises(Unavailable, match="32 bytes") as told:
-        load_ring(tmp_path)
-    assert not text or text not in str(told.value)
-
-
-def test_a_missing_key_of_the_ring_is_not_passed_over(tmp_path: Path) -> None:
-    create_ring(tmp_path, "a", os.urandom)
-    ring = json.loads((tmp_path / "ring.json").read_text())
-    (tmp_path / "ring.json").write_text(json.dumps({**ring, "decrypt": ["gone"]}))
-    with pytest.raises(Unavailable, match=r"gone\.key"):
-        load_ring(tmp_path)

@@ -36,6 +36,14 @@ class NotPrimary(exceptions.ConnectionError):
     """Raised inside the library while it connects: the server is a replica."""
 
 
+class Evicts(exceptions.ConnectionError):
+    """Raised inside the library while it connects: the server may drop a lock for a newer key."""
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(policy)
+        self.policy = policy
+
+
 def reason(error: exceptions.RedisError | OSError) -> str:
     """The reason as a predicate: "the server ..."."""
     match error:
@@ -43,6 +51,8 @@ def reason(error: exceptions.RedisError | OSError) -> str:
             return "cannot be used: our password file cannot be read"
         case NotPrimary():
             return WORDS["READONLY"]
+        case Evicts(policy=policy):
+            return f"evicts keys (maxmemory-policy {policy}); set noeviction"
         case exceptions.TimeoutError():
             return "does not answer in time"
         case exceptions.MaxConnectionsError():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,20 @@ from redis.retry import Retry
 
 from idp_mfa.ports import Unavailable
 from idp_mfa.store.options import RedisOptions, Tcp, Tls, UnixSocket
-from idp_mfa.store.redis.reasons import WORDS, NotPrimary, PasswordFileUnreadable, reason
+from idp_mfa.store.redis.breaker import Breaker
+from idp_mfa.store.redis.reasons import WORDS, Evicts, NotPrimary, PasswordFileUnreadable, reason
 from idp_mfa.store.redis.scripts import Script
+
+KEEPS_ALL = "noeviction"
 
 OLDEST = (7, 0)
 """The first version that refuses a whole script on a replica, or when it is full."""
 
 Part = str | bytes | int
+
+
+class Unfit(Unavailable):
+    """The server answers and may not hold our state: no waiting helps, only its operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +47,16 @@ class RedisServer:
 
     A try that was perhaps counted is not tried a second time: whoever calls raises
     ``Unavailable`` and its user presses again. A connection that the server closed while it lay
-    idle is noticed before anything is sent on it.
+    idle is noticed before anything is sent on it. A server that hangs is soon asked by one caller
+    at a time only; ``stopwatch`` counts seconds.
     """
 
-    def __init__(self, options: RedisOptions) -> None:
+    def __init__(
+        self, options: RedisOptions, stopwatch: Callable[[], float] = time.monotonic
+    ) -> None:
         self._options = options
         self._pool = _pool(options)
+        self._breaker = Breaker(stopwatch)
 
     def key(self, name: str) -> bytes:
         """A key as the server sees it."""
@@ -53,29 +65,30 @@ class RedisServer:
     def command(self, *parts: Part) -> object:
         """The server's answer as it came: bytes, int, list or None."""
         try:
-            return self._exchange(parts)
+            return self._asked(parts)
         except (exceptions.RedisError, OSError) as error:
-            raise self._unavailable(reason(error)) from None
+            raise self._failed(error) from None
 
     def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Part]) -> object:
         """A script's answer; a server that does not know it yet is told it in the same breath."""
         rest = (len(keys), *keys, *arguments)
         try:
-            return self._exchange(("EVALSHA", script.sha, *rest))
+            return self._asked(("EVALSHA", script.sha, *rest))
         except exceptions.NoScriptError:
             return self.command("EVAL", script.source, *rest)
         except (exceptions.RedisError, OSError) as error:
-            raise self._unavailable(reason(error)) from None
+            raise self._failed(error) from None
 
     def unexpected(self) -> Unavailable:
         """What to raise at an answer of another type than the verb's."""
         return self._unavailable("answers out of form")
 
     def check_policy(self) -> ServerFacts:
-        """The server's facts, or ``Unavailable`` if it may lose, refuse or spread what it holds.
+        """The server's facts, or ``Unfit`` if it may lose, refuse or spread what it holds.
 
         It must be a primary of 7.0 or later, no cluster, and evict nothing: under memory pressure
         a flood of new keys would else push out a lock (read from INFO, for our user has no CONFIG).
+        A replica may become a primary, so that is ``Unavailable`` like a server out of reach.
         """
         said = _information(self.command("INFO"))
         name = "valkey" if "valkey_version" in said else "redis"
@@ -83,12 +96,12 @@ class RedisServer:
         if said.get("role") != "master":
             raise self._unavailable(WORDS["READONLY"])
         if said.get("cluster_enabled") == "1":
-            raise self._unavailable("is a cluster, which is not supported")
+            raise self._unfit("is a cluster, which is not supported")
         if not _recent(said.get("redis_version", "")):
-            raise self._unavailable("is older than 7.0")
-        policy = said.get("maxmemory_policy")
-        if policy != "noeviction":
-            raise self._unavailable(f"evicts keys (maxmemory-policy {policy}); set noeviction")
+            raise self._unfit("is older than 7.0")
+        policy = said.get("maxmemory_policy", "")
+        if policy != KEEPS_ALL:
+            raise self._unfit(reason(Evicts(policy)))
         return ServerFacts(
             name, version, int(said.get("used_memory", 0)), int(said.get("maxmemory", 0))
         )
@@ -99,6 +112,27 @@ class RedisServer:
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable("store", f"{self._options.address} {why}")
+
+    def _unfit(self, why: str) -> Unfit:
+        return Unfit("store", f"{self._options.address} {why}")
+
+    def _failed(self, error: exceptions.RedisError | OSError) -> Unavailable:
+        why = reason(error)
+        return self._unfit(why) if isinstance(error, Evicts) else self._unavailable(why)
+
+    def _asked(self, parts: Sequence[Part]) -> object:
+        if not self._breaker.may_try():
+            raise self._unavailable("does not answer in time, and is asked again in a moment")
+        try:
+            answer = self._exchange(parts)
+        except exceptions.TimeoutError:
+            self._breaker.timed_out()
+            raise
+        except exceptions.ResponseError:
+            self._breaker.answered()
+            raise
+        self._breaker.answered()
+        return answer
 
     def _exchange(self, parts: Sequence[Part]) -> object:
         connection: Any = self._pool.get_connection()
@@ -151,13 +185,20 @@ def _pool(options: RedisOptions) -> ConnectionPool:
 
 
 def _greet(connection: Any) -> None:
-    """Authenticate, and turn back at a replica: what it says of a counter may be old."""
+    """Authenticate, and turn back at a replica: what it says of a counter may be old.
+
+    Also at a server that evicts: it may have come back with another configuration.
+    """
     try:
         connection.on_connect()
         connection.send_command("ROLE")
         answer = connection.read_response()
         if not isinstance(answer, list) or answer[0] != b"master":
             raise NotPrimary
+        connection.send_command("INFO", "memory")
+        policy = _information(connection.read_response()).get("maxmemory_policy", "")
+        if policy != KEEPS_ALL:
+            raise Evicts(policy)
     except BaseException:
         connection.disconnect()
         raise
