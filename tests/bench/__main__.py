@@ -37,7 +37,8 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS, help="browsers at once")
     given = parser.parse_args()
     report = run(given.people, given.rounds, given.sign_ins, tuple(Row), given.clients)
-    print(json.dumps(report.plain(), indent=1) if given.json else report.table())
+    text = json.dumps(report.plain(), indent=1) if given.json else report.table()
+    sys.stdout.write(f"{text}\n")
     return 0 if report.met else 1
 
 
