@@ -30,11 +30,10 @@ from idp_mfa.factor import Factor
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.helpdesk import HelpDesk
-from idp_mfa.key_folder import KeyFolder
+from idp_mfa.key_folder import KeyFolder, load_secret
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy
-from idp_mfa.ports import Unavailable
 from idp_mfa.registry.shared import SharedRegistry
 from idp_mfa.saml.attributes import Release
 from idp_mfa.saml.description import describe
@@ -159,7 +158,7 @@ class House:
     @cached_property
     def identity_provider(self) -> IdentityProvider:
         """Who we are to SAML services."""
-        salt = _secret(self.settings.keys.pairwise_salt)
+        salt = load_secret(self.settings.keys.pairwise_salt)
         return IdentityProvider(self.settings.saml, self.settings.base_url.rstrip("/"), salt)
 
     @cached_property
@@ -176,12 +175,12 @@ class House:
     @cached_property
     def throttle(self) -> Throttle:
         """The limits' numbers."""
-        return Throttle(self.settings.limits, _secret(self.settings.keys.limits))
+        return Throttle(self.settings.limits, load_secret(self.settings.keys.limits))
 
     @cached_property
     def devices(self) -> Devices:
         """Browsers that are known."""
-        return Devices(self.store, self.randomness, _secret(self.settings.keys.limits))
+        return Devices(self.store, self.randomness, load_secret(self.settings.keys.limits))
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -369,19 +368,6 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         problem = Problem(str(path), 1, 1, f"cannot be read: {type(error).__name__}")
         raise NotComposed(Problems((problem,))) from None
-
-
-def _secret(path: Path) -> bytes:
-    """A file of random bytes that nobody but our own account may read."""
-    try:
-        mode, content = path.stat().st_mode, path.read_bytes()
-    except OSError as error:
-        raise Unavailable("keys", f"{path.name}: {type(error).__name__}") from None
-    if mode & 0o077:
-        raise Unavailable("keys", f"{path.name} may be read by others: chmod 600")
-    if len(content) < 32:
-        raise Unavailable("keys", f"{path.name} holds fewer than 32 bytes")
-    return content
 
 
 def _templates(own: Path | None) -> BaseLoader:

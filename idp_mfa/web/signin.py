@@ -254,16 +254,19 @@ class SignInPages:
                     "signin/moved.html", 410, kind="expired", service=None, start_url=None
                 )
             case OtherBrowser(id, service, answered):
-                return self._browser.page(
-                    "signin/moved.html",
-                    409,
-                    kind="answered" if answered else "other-browser",
-                    service=self._shown(service),
-                    restart_action=None if answered else f"/signin/{id}/again",
-                    start_url=service.start_url,
-                )
+                return self._answered(service, None if answered else f"/signin/{id}/again")
             case never:
                 assert_never(never)
+
+    def _answered(self, service: Service, restart_action: str | None) -> Response:
+        return self._browser.page(
+            "signin/moved.html",
+            409,
+            kind="answered" if restart_action is None else "other-browser",
+            service=self._shown(service),
+            restart_action=restart_action,
+            start_url=service.start_url,
+        )
 
     def _draw(self, transaction: Transaction, binding: str) -> Response:
         resume = _resume(transaction)
@@ -275,6 +278,9 @@ class SignInPages:
                 return self._draw_choice(transaction, choice, binding)
             case AwaitResponse():
                 return self._draw_challenge(transaction, binding, None)
+            case Authenticated() if transaction.session is not None:
+                # Back from the service: posting the same answer again would only be an error there.
+                return self._answered(transaction.request.service, None)
             case Authenticated():
                 return self._browser.see_other(_way_on(transaction))
             case Refused(why) if why in _ANSWERED_AT_ONCE:
