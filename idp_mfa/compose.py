@@ -34,6 +34,7 @@ from idp_mfa.key_folder import KeyFolder, load_secret
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy
+from idp_mfa.ports import Unavailable
 from idp_mfa.registry.shared import SharedRegistry
 from idp_mfa.saml.attributes import Release
 from idp_mfa.saml.description import describe
