@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.client_address import TrustedProxies, see
 from idp_mfa.model import Clock, Randomness, Reference, Seen, TransactionId
 from idp_mfa.ports import AuditLog, Unavailable
-from idp_mfa.signin.outcomes import Begun
+from idp_mfa.signin.outcomes import Begun, BrowserCookies
 
 _LOG = logging.getLogger("idp_mfa")
 _MOST_BINDINGS = 20
+_DEVICE_SECONDS = 180 * 24 * 3600
 _ERROR_OF_STATUS = {
     400: "bad-request",
     403: "forbidden",
@@ -129,6 +131,14 @@ class Browser:
         """The session cookie's value, as sent."""
         return request.cookies.get(f"{self._prefix}idp")
 
+    def device_cookie(self) -> str | None:
+        """The value by which a browser may be known, as sent."""
+        return request.cookies.get(f"{self._prefix}idp-dev")
+
+    def cookies(self) -> BrowserCookies:
+        """Both of the cookies that outlive a sign-in."""
+        return BrowserCookies(self.session_cookie(), self.device_cookie())
+
     def binding(self, id: TransactionId) -> str | None:
         """The binding cookie's value of one transaction, as sent."""
         return request.cookies.get(self._binding_name(id))
@@ -158,6 +168,18 @@ class Browser:
         """Give the browser its session; it ends with the browser or with the server's limits."""
         self._set(response, f"{self._prefix}idp", value, None)
         return response
+
+    def remember(self, response: Response, cookies: BrowserCookies) -> Response:
+        """Give the browser what a finished sign-in has for it."""
+        if cookies.session is not None:
+            self.set_session(response, cookies.session)
+        if cookies.device is not None:
+            self._set(response, f"{self._prefix}idp-dev", cookies.device, _DEVICE_SECONDS)
+        return response
+
+    def too_many(self, wait: timedelta) -> Response:
+        """429: how long, in a page and in the header."""
+        return self.error("too-many", 429, retry_after=int(wait.total_seconds()) + 1)
 
     def clear_session(self, response: Response) -> Response:
         """Log-out: our cookies go by name, cache and storage by the browser's own broom.

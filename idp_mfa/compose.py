@@ -21,6 +21,7 @@ from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 from idp_mfa import assets
 from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.browser import Browser
+from idp_mfa.devices import Devices
 from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.directory.sqlite import SqliteDirectory
@@ -29,7 +30,7 @@ from idp_mfa.factor import Factor
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.helpdesk import HelpDesk
-from idp_mfa.key_folder import KeyFolder
+from idp_mfa.key_folder import KeyFolder, load_secret
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy
@@ -47,8 +48,10 @@ from idp_mfa.sealing_keys import SealingKeyFolder
 from idp_mfa.services import Services
 from idp_mfa.session import Sessions
 from idp_mfa.settings import DirectoryOptions, Settings
-from idp_mfa.signin.service import SignIn, SignInParts
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.service import SignIn
 from idp_mfa.store.redis.audit_window import RedisAuditWindow
+from idp_mfa.store.redis.outbox import RedisOutbox
 from idp_mfa.store.redis.server import RedisServer, Unfit
 from idp_mfa.store.redis.verbs import RedisStore
 from idp_mfa.throttle import Throttle
@@ -156,7 +159,7 @@ class House:
     @cached_property
     def identity_provider(self) -> IdentityProvider:
         """Who we are to SAML services."""
-        salt = _secret(self.settings.keys.pairwise_salt)
+        salt = load_secret(self.settings.keys.pairwise_salt)
         return IdentityProvider(self.settings.saml, self.settings.base_url.rstrip("/"), salt)
 
     @cached_property
@@ -173,7 +176,12 @@ class House:
     @cached_property
     def throttle(self) -> Throttle:
         """The limits' numbers."""
-        return Throttle(self.settings.limits, _secret(self.settings.keys.limits))
+        return Throttle(self.settings.limits, load_secret(self.settings.keys.limits))
+
+    @cached_property
+    def devices(self) -> Devices:
+        """Browsers that are known."""
+        return Devices(self.store, self.randomness, load_secret(self.settings.keys.limits))
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -194,6 +202,8 @@ class House:
                 factors=self.factors,
                 preference=self.settings.factors,
                 throttle=self.throttle,
+                devices=self.devices,
+                outbox=RedisOutbox(self.store_server),
                 clock=self.clock,
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
@@ -221,6 +231,7 @@ class House:
             self.store,
             self.audit,
             self.throttle,
+            self.devices,
             self.clock,
             self.randomness,
         )
@@ -262,6 +273,7 @@ class House:
             browser=browser,
             factors=self.factors,
             policy=self.policy,
+            clock=self.clock,
             issuer=issuer,
         )
         portal = PortalPages(
@@ -357,19 +369,6 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         problem = Problem(str(path), 1, 1, f"cannot be read: {type(error).__name__}")
         raise NotComposed(Problems((problem,))) from None
-
-
-def _secret(path: Path) -> bytes:
-    """A file of random bytes that nobody but our own account may read."""
-    try:
-        mode, content = path.stat().st_mode, path.read_bytes()
-    except OSError as error:
-        raise Unavailable("keys", f"{path.name}: {type(error).__name__}") from None
-    if mode & 0o077:
-        raise Unavailable("keys", f"{path.name} may be read by others: chmod 600")
-    if len(content) < 32:
-        raise Unavailable("keys", f"{path.name} holds fewer than 32 bytes")
-    return content
 
 
 def _templates(own: Path | None) -> BaseLoader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
+from idp_mfa.devices import Devices
 from idp_mfa.model import Account, Clock, Credential, FactorName, Randomness, Reference
 from idp_mfa.ports import (
     AuditLog,
@@ -34,6 +35,7 @@ class HelpDesk:
     store: StateStore
     audit: AuditLog
     throttle: Throttle
+    devices: Devices
     clock: Clock
     randomness: Randomness
 
@@ -45,7 +47,8 @@ class HelpDesk:
     def unlock(self, account: Account, actor: str, reason: str) -> Reference:
         """Forget the tries that were spent; a factor that was disabled stays so."""
         reference = self._record(AuditEvent.USER_UNLOCKED, account, actor, reason)
-        self.store.clear(self.throttle.of_user(account.user.id))
+        devices = self.devices.of(account.user.id)
+        self.store.clear(self.throttle.of_user(account.user.id, devices))
         return reference
 
     def reset(

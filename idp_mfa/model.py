@@ -283,3 +283,20 @@ class AuthnResult:
     session_index: str
     because: Because
     reference: Reference
+
+
+class NoticeKind(Enum):
+    """What people are told of by mail."""
+
+    WRONG_CODES_REPEATED = "wrong-codes-repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that its owner has to be told: what, when, from where; never a secret."""
+
+    kind: NoticeKind
+    user_id: UserId
+    at: datetime
+    seen: Seen
+    reference: Reference

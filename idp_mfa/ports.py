@@ -13,6 +13,7 @@ from idp_mfa.model import (
     Account,
     Credential,
     Credentials,
+    Notice,
     Reference,
     ServiceId,
     User,
@@ -271,6 +272,14 @@ class ServiceRegistry(Protocol):
 
     def change(self, read: Registrations, after: Mapping[ServiceId, Registration]) -> ChangeAnswer:
         """Everything anew, if nobody else changed it since it was read."""
+        ...
+
+
+class Outbox(Protocol):
+    """What waits to be mailed; it never holds up a sign-in."""
+
+    def put(self, notice: Notice) -> None:
+        """Queue it; ``Unavailable`` if the queue cannot be reached."""
         ...
 
 

@@ -1,8 +1,8 @@
 """How often something may be tried: budgets as pure numbers, for the store to spend.
 
-Outside names never become keys: an id enters one as its HMAC, and a login that belongs to nobody
-as one of so many buckets, so that guessing names fills no memory. Every budget is spent before the
-try is verified.
+Outside names never become keys: an id or a network enters one as its HMAC, and a login that belongs
+to nobody as one of so many buckets, so that guessing names fills no memory. Every budget is spent
+before the try is verified, and a right answer gives its own try back; earlier failures stay.
 """
 
 from __future__ import annotations
@@ -12,27 +12,75 @@ import hmac
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from idp_mfa.model import CredentialId, TransactionId, UserId
+from idp_mfa.model import CredentialId, Seen, TransactionId, UserId
 from idp_mfa.ports import Bucket, Budget, Window
+
+_FOR_GOOD = timedelta(days=3650)
+"""A count of failures in a row ends with a success or at the desk, not with time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The numbers, each a setting.
+    """The numbers, each a setting; docs/reference/limits.md says what each does to people.
 
-    ``transaction_span`` must be longer than any transaction lives, or its windows would open
-    again in it.
+    A ``refill`` is the time in which one more try comes. ``transaction_span`` must be longer than
+    any transaction lives, or its windows would open again in it. ``declared_networks`` are shared
+    addresses (NAT) behind which many people sit: they alarm and are never refused.
     """
 
     factor_tries_per_transaction: int = 5
+    factor_burst: int = 5
+    factor_refill: timedelta = timedelta(minutes=6)
+    factor_per_day: int = 20
+    factor_sticky: int = 50
+    factor_sticky_span: timedelta = timedelta(days=30)
+    factor_in_a_row: int = 100
+    factor_warn_after: int = 10
+    factor_warn_span: timedelta = timedelta(days=1)
     enrolment_tries: int = 10
     enrolment_span: timedelta = timedelta(hours=1)
     password_tries_per_transaction: int = 20
     password_burst: int = 10
     password_refill: timedelta = timedelta(minutes=5)
+    password_per_day: int = 100
+    password_in_a_row: int = 100
+    source_burst: int = 30
+    source_refill: timedelta = timedelta(seconds=10)
+    declared_burst: int = 1000
+    declared_refill: timedelta = timedelta(milliseconds=200)
+    declared_networks: tuple[str, ...] = ()
+    spray_people: int = 50
+    spray_span: timedelta = timedelta(minutes=10)
+    spray_burst: int = 5
+    spray_refill: timedelta = timedelta(seconds=2)
+    transactions_per_minute: int = 60
     transaction_span: timedelta = timedelta(hours=1)
     unknown_names: int = 65536
+
+    def __post_init__(self) -> None:
+        for network in self.declared_networks:
+            ip_network(network)
+
+
+class Trust(Enum):
+    """What is known of where a try comes from; outsiders can exhaust only the last."""
+
+    KNOWN_BROWSER = "known-browser"
+    INSIDE = "inside"
+    UNTRUSTED = "untrusted"
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """Where a try comes from, as the limits see it; ``device`` names a known browser."""
+
+    trust: Trust
+    seen: Seen
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +90,100 @@ class Throttle:
     limits: Limits
     key: bytes = field(repr=False)
 
-    def password(
-        self, transaction_id: TransactionId, user_id: UserId | None, login: str
-    ) -> tuple[Budget, ...]:
-        """What a try of a password costs; ``login`` counts only where it belongs to nobody."""
-        limits = self.limits
-        return (
-            Window(
-                f"limit:p:{self._pseudonym('transaction', transaction_id)}",
-                limits.password_tries_per_transaction,
-                limits.transaction_span,
-            ),
-            self._unknown(login) if user_id is None else self._password_of(user_id),
-        )
+    # -- passwords ---------------------------------------------------------------------------
 
-    def second_factor(
+    def password(
         self,
         transaction_id: TransactionId,
-        user_id: UserId,  # noqa: ARG002 - the account's own budgets need it (security.md 5)
+        user_id: UserId | None,
+        login: str,
+        standpoint: Standpoint,
     ) -> tuple[Budget, ...]:
-        """What an answer to a challenge costs, behind a right password."""
-        return (
-            Window(
-                f"limit:f:{self._pseudonym('transaction', transaction_id)}",
-                self.limits.factor_tries_per_transaction,
-                self.limits.transaction_span,
-            ),
+        """What a try of a password costs; ``login`` counts only where it belongs to nobody.
+
+        The same number of budgets for somebody and nobody, so that time tells nothing.
+        """
+        limits = self.limits
+        transaction = Window(
+            f"limit:pt:{self._pseudonym('transaction', transaction_id)}",
+            limits.password_tries_per_transaction,
+            limits.transaction_span,
         )
+        if user_id is None:
+            return (transaction, *self._password_budgets(self._nobody(login), Trust.UNTRUSTED))
+        return (
+            transaction,
+            *self._password_budgets(self._person(user_id, standpoint), standpoint.trust),
+        )
+
+    def password_in_a_row(self, user_id: UserId) -> tuple[Budget, ...]:
+        """What a right password from a trusted place opens again."""
+        owner = f"p:{self._pseudonym('user', user_id)}"
+        return (Window(f"limit:{owner}:row", self.limits.password_in_a_row, _FOR_GOOD),)
+
+    def _password_budgets(self, owner: str, trust: Trust) -> tuple[Budget, ...]:
+        limits = self.limits
+        burst = Bucket(f"limit:{owner}", limits.password_burst, limits.password_refill)
+        if trust is not Trust.UNTRUSTED:
+            return (burst,)
+        return (
+            burst,
+            Window(f"limit:{owner}:day", limits.password_per_day, timedelta(days=1)),
+            Window(f"limit:{owner}:row", limits.password_in_a_row, _FOR_GOOD),
+        )
+
+    def _person(self, user_id: UserId, standpoint: Standpoint) -> str:
+        owner = f"p:{self._pseudonym('user', user_id)}"
+        match standpoint.trust:
+            case Trust.KNOWN_BROWSER:
+                return f"{owner}:{self._pseudonym('device', standpoint.device)}"
+            case Trust.INSIDE:
+                return f"{owner}:inside"
+            case Trust.UNTRUSTED:
+                return owner
+
+    def _nobody(self, login: str) -> str:
+        folded = unicodedata.normalize("NFKC", login).casefold().strip()
+        return f"u:{int.from_bytes(self._mac('name', folded)[:8]) % self.limits.unknown_names}"
+
+    # -- second factors ----------------------------------------------------------------------
+
+    def answers(self, transaction_id: TransactionId) -> Window:
+        """The answers that one sign-in may give before it ends."""
+        return Window(
+            f"limit:ft:{self._pseudonym('transaction', transaction_id)}",
+            self.limits.factor_tries_per_transaction,
+            self.limits.transaction_span,
+        )
+
+    def in_a_row(self, user_id: UserId) -> Window:
+        """Failures with no success between them, from everywhere (NIST SP 800-63B-4 3.2.2)."""
+        owner = self._pseudonym("user", user_id)
+        return Window(f"limit:f:{owner}:row", self.limits.factor_in_a_row, _FOR_GOOD)
+
+    def second_factor(
+        self, transaction_id: TransactionId, user_id: UserId, standpoint: Standpoint
+    ) -> tuple[Budget, ...]:
+        """What an answer to a challenge costs, behind a right password.
+
+        A known browser has buckets of its own: others who know the password cannot empty them.
+        """
+        limits, owner = self.limits, f"f:{self._pseudonym('user', user_id)}"
+        if standpoint.trust is Trust.KNOWN_BROWSER:
+            owner = f"{owner}:{self._pseudonym('device', standpoint.device)}"
+        return (
+            self.answers(transaction_id),
+            self.in_a_row(user_id),
+            Bucket(f"limit:{owner}", limits.factor_burst, limits.factor_refill),
+            Window(f"limit:{owner}:day", limits.factor_per_day, timedelta(days=1)),
+            Window(f"limit:{owner}:month", limits.factor_sticky, limits.factor_sticky_span),
+        )
+
+    def warning(self, user_id: UserId) -> Window:
+        """The failures behind a right password of which the last one warns the user."""
+        owner = self._pseudonym("user", user_id)
+        limits = self.limits
+        return Window(f"limit:w:{owner}", limits.factor_warn_after, limits.factor_warn_span)
 
     def enrolment(self, credential_id: CredentialId) -> tuple[Budget, ...]:
         """What a try at proving a new device costs."""
@@ -80,21 +195,89 @@ class Throttle:
             ),
         )
 
-    def of_user(self, user_id: UserId) -> tuple[Budget, ...]:
-        """Every budget that is a user's own: what the desk's unlock clears."""
-        return (self._password_of(user_id),)
+    # -- networks ----------------------------------------------------------------------------
 
-    def _password_of(self, user_id: UserId) -> Bucket:
-        return Bucket(
-            f"limit:p:{self._pseudonym('user', user_id)}",
-            self.limits.password_burst,
-            self.limits.password_refill,
+    def source(self, seen: Seen) -> Bucket:
+        """The failures of one network; spent for every try, given back for every success."""
+        limits, name = self.limits, self._network(seen)
+        if self.is_declared(seen):
+            return Bucket(f"limit:s:{name}", limits.declared_burst, limits.declared_refill)
+        return Bucket(f"limit:s:{name}", limits.source_burst, limits.source_refill)
+
+    def spray(self, seen: Seen) -> Window:
+        """Different people whose password failed from one network; full, it is a spray."""
+        limits = self.limits
+        return Window(f"limit:y:{self._network(seen)}", limits.spray_people, limits.spray_span)
+
+    def spray_successes(self, seen: Seen) -> Window:
+        """Right passwords from one network; full, its failures are people's and no spray's.
+
+        With one success to nine failures the failures are no longer over nine tenths.
+        """
+        limits = self.limits
+        limit = max(1, limits.spray_people // 9 + 1)
+        return Window(f"limit:r:{self._network(seen)}", limit, limits.spray_span)
+
+    def spraying(self, seen: Seen) -> str:
+        """The store's key that is there while a network is taken to spray."""
+        return f"limit:a:{self._network(seen)}"
+
+    def spray_mark(self, seen: Seen, user_id: UserId | None, login: str) -> str:
+        """The store's key by which a person counts once in ``spray``."""
+        who = self._nobody(login) if user_id is None else self._pseudonym("user", user_id)
+        return f"limit:z:{self._network(seen)}:{who}"
+
+    def slowed(self, seen: Seen) -> Bucket:
+        """What is left to untrusted browsers of a network that sprays."""
+        limits = self.limits
+        return Bucket(f"limit:x:{self._network(seen)}", limits.spray_burst, limits.spray_refill)
+
+    def transactions(self, seen: Seen) -> tuple[Budget, ...]:
+        """What a new sign-in costs its network; nothing behind a declared address."""
+        if self.is_declared(seen):
+            return ()
+        return (
+            Window(
+                f"limit:t:{self._network(seen)}",
+                self.limits.transactions_per_minute,
+                timedelta(minutes=1),
+            ),
         )
 
-    def _unknown(self, login: str) -> Bucket:
-        folded = unicodedata.normalize("NFKC", login).casefold().strip()
-        bucket = int.from_bytes(self._mac("name", folded)[:8]) % self.limits.unknown_names
-        return Bucket(f"limit:u:{bucket}", self.limits.password_burst, self.limits.password_refill)
+    def is_declared(self, seen: Seen) -> bool:
+        """Whether settings say that many people share this address."""
+        address = seen.address
+        return address is not None and any(
+            address in network for network in _networks(self.limits.declared_networks)
+        )
+
+    # -- people ------------------------------------------------------------------------------
+
+    def of_user(self, user_id: UserId, devices: tuple[str, ...] = ()) -> tuple[Budget, ...]:
+        """Every budget that is a user's own: what the desk's unlock clears."""
+        seen = Seen(None, ())
+        places = (
+            Standpoint(Trust.UNTRUSTED, seen),
+            Standpoint(Trust.INSIDE, seen),
+            *(Standpoint(Trust.KNOWN_BROWSER, seen, device) for device in devices),
+        )
+        nothing = TransactionId("")
+        found = {
+            budget.key: budget
+            for place in places
+            for budget in (
+                *self.password(nothing, user_id, "", place)[1:],
+                *self.second_factor(nothing, user_id, place)[1:],
+            )
+        }
+        return (*found.values(), self.warning(user_id))
+
+    def _network(self, seen: Seen) -> str:
+        """A /32 of IPv4, a /64 of IPv6, and all that cannot be told together."""
+        if seen.address is None:
+            return self._pseudonym("network", "unknown")
+        length = 32 if seen.address.version == 4 else 64
+        return self._pseudonym("network", str(ip_network((seen.address, length), strict=False)))
 
     def _pseudonym(self, kind: str, text: str) -> str:
         return self._mac(kind, text)[:16].hex()
@@ -102,3 +285,8 @@ class Throttle:
     def _mac(self, kind: str, text: str) -> bytes:
         message = f"{kind}\0{text}".encode("utf-8", "surrogatepass")
         return hmac.digest(self.key, message, hashlib.sha256)
+
+
+@cache
+def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(text) for text in texts)

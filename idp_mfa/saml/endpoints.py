@@ -10,7 +10,7 @@ from flask import Response, make_response
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.browser import Route
 from idp_mfa.model import AuthnResult, TransactionId
-from idp_mfa.ports import Unavailable
+from idp_mfa.ports import Throttled, Unavailable
 from idp_mfa.saml import bindings, requests, responses
 from idp_mfa.saml.bindings import Undecodable
 from idp_mfa.saml.face import SamlFace, SamlParts
@@ -96,7 +96,7 @@ class SamlEndpoints:
         if isinstance(provider, NotAccepted):
             return self._face.refuse(provider)
         finished = self._parts.signin.finish(
-            key, browser.binding(key), browser.session_cookie(), browser.seen()
+            key, browser.binding(key), browser.cookies(), browser.seen()
         )
         match finished:
             case Unfinished() | OtherBrowser() | Gone():
@@ -120,6 +120,9 @@ class SamlEndpoints:
             return parts.browser.see_other(f"/saml/again/{begun.decode()}")
         try:
             new = parts.signin.begin(accepted.request, parts.browser.seen())
+            if isinstance(new, Throttled):
+                parts.store.take(accepted.once)
+                return parts.browser.too_many(new.until - parts.clock())
             parts.store.put(begun_key, new.transaction.id.encode(), _REMEMBERED)
         except Unavailable:
             # The user goes on from the 503 page with this very request.
@@ -165,9 +168,7 @@ class SamlEndpoints:
             problem = RequestProblem.UNSUPPORTED
             return self._face.refuse(NotAccepted(problem, "no encryption key", provider.entity_id))
         posted = self._posted(provider, asked, response)
-        if finished.session_cookie is not None:
-            self._parts.browser.set_session(posted, finished.session_cookie)
-        return posted
+        return self._parts.browser.remember(posted, finished.cookies)
 
     def _response(
         self, outcome: AuthnResult | Refused, answer: Answer, transaction: Transaction

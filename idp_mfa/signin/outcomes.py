@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from idp_mfa.factor import Rejected
@@ -11,6 +11,23 @@ from idp_mfa.policy.model import Zone
 from idp_mfa.session import Session
 from idp_mfa.signin.flow import Refused
 from idp_mfa.signin.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserCookies:
+    """The values of the cookies that outlive a sign-in: the session, and a known browser."""
+
+    session: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the password form holds."""
+
+    login: str
+    password: bytes = field(repr=False)
+    shared_computer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,14 @@ class AnswerNotAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerThrottled:
+    """Not looked at, right or wrong: too many failures before it; other factors still work."""
+
+    transaction: Transaction
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class OtherBrowser:
     """It is another browser's, or this one's cookie was lost; it can begin anew from here."""
 
@@ -79,11 +104,11 @@ Absent = OtherBrowser | Gone
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The answer may leave: it is on record. ``session_cookie`` is to be set if there is one."""
+    """The answer may leave: it is on record; what ``cookies`` hold is to be set."""
 
     outcome: AuthnResult | Refused
     transaction: Transaction
-    session_cookie: str | None
+    cookies: BrowserCookies
 
 
 @dataclass(frozen=True, slots=True)

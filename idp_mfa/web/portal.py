@@ -103,15 +103,13 @@ class PortalPages:
     def answer(self, id: str) -> Response:
         """Where the sign-in for one of our pages is fetched."""
         browser, key = self._browser, TransactionId(id)
-        found = self._signin.finish(
-            key, browser.binding(key), browser.session_cookie(), browser.seen()
-        )
+        found = self._signin.finish(key, browser.binding(key), browser.cookies(), browser.seen())
         match found:
             case Finished(Refused(), _, _):
                 return browser.see_other("/")
-            case Finished(_, transaction, cookie):
+            case Finished(_, transaction, cookies):
                 response = browser.see_other(_PATHS.get(transaction.request.page, "/"))
-                return response if cookie is None else browser.set_session(response, cookie)
+                return browser.remember(response, cookies)
             case Unfinished(transaction):
                 return browser.see_other(f"/signin/{transaction.id}")
             case OtherBrowser() | Gone():
@@ -195,8 +193,7 @@ class PortalPages:
                 )
                 return self._draw_setup(admitted, begun, done)
             case Throttled():
-                wait = int((done.until - self._clock()).total_seconds()) + 1
-                return self._browser.error("too-many", 429, retry_after=wait)
+                return self._browser.too_many(done.until - self._clock())
             case Rejected() | NotBound():
                 return self.totp_back()
             case never:
@@ -302,7 +299,10 @@ class PortalPages:
 
     def _begin(self, page: Page) -> Response:
         browser = self._browser
-        return browser.begun(self._signin.begin(self._request(page), browser.seen()))
+        begun = self._signin.begin(self._request(page), browser.seen())
+        if isinstance(begun, Throttled):
+            return browser.too_many(begun.until - self._clock())
+        return browser.begun(begun)
 
     def _request(self, page: Page) -> AuthnRequest:
         return AuthnRequest(self._service, page, resume="/portal/answer", context={})

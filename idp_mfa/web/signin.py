@@ -11,8 +11,9 @@ from flask import Response, request
 from idp_mfa import factor as contract
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.factor import Factor, Rejected
-from idp_mfa.model import FactorName, Refusal, Service, TransactionId
+from idp_mfa.model import Clock, FactorName, Refusal, Service, TransactionId
 from idp_mfa.policy.model import Policy
+from idp_mfa.ports import Throttled
 from idp_mfa.signin.flow import (
     Authenticated,
     AwaitChoice,
@@ -24,6 +25,7 @@ from idp_mfa.signin.flow import (
 from idp_mfa.signin.outcomes import (
     Absent,
     AnswerNotAccepted,
+    AnswerThrottled,
     At,
     Begun,
     Gone,
@@ -31,6 +33,7 @@ from idp_mfa.signin.outcomes import (
     PasswordNotAccepted,
     PasswordThrottled,
     Stale,
+    Typed,
 )
 from idp_mfa.signin.service import SignIn, choice_of
 from idp_mfa.signin.transaction import Transaction
@@ -70,12 +73,14 @@ class SignInPages:
         browser: Browser,
         factors: Mapping[FactorName, Factor],
         policy: Callable[[], Policy],
+        clock: Clock,
         issuer: str,
     ) -> None:
         self._signin = signin
         self._browser = browser
         self._factors = factors
         self._policy = policy
+        self._clock = clock
         self._issuer = issuer
 
     def routes(self) -> tuple[Route, ...]:
@@ -139,10 +144,13 @@ class SignInPages:
             key,
             binding,
             self._version(),
-            login=login[:256],
-            password=request.form.get("password", "").encode(),
+            typed=Typed(
+                login[:256],
+                request.form.get("password", "").encode(),
+                request.form.get("shared_computer") == "1",
+            ),
+            device_cookie=browser.device_cookie(),
             seen=browser.seen(),
-            shared_computer=request.form.get("shared_computer") == "1",
         )
         match found:
             case PasswordNotAccepted(transaction):
@@ -177,14 +185,21 @@ class SignInPages:
             key,
             binding,
             self._version(),
-            contract.Response(dict(request.form.items())),
-            browser.seen(),
+            response=contract.Response(dict(request.form.items())),
+            device_cookie=browser.device_cookie(),
+            seen=browser.seen(),
         )
         match found:
             case AnswerNotAccepted(transaction, rejected, left):
                 return self._draw_challenge(
                     transaction, binding or "", self._problem(rejected, left)
                 )
+            case AnswerThrottled(transaction, wait):
+                seconds = int(wait.total_seconds()) + 1
+                locked = AnswerProblem("locked", 0, seconds, self._issuer)
+                response = self._draw_challenge(transaction, binding or "", locked)
+                response.headers["Retry-After"] = str(seconds)
+                return response
             case At() | Stale() | OtherBrowser() | Gone():
                 return self._after(found)
             case never:
@@ -205,7 +220,15 @@ class SignInPages:
         own request, it only opens an empty sign-in of this browser's own.
         """
         begun = self._signin.begin_again(TransactionId(id), self._browser.seen())
-        return self._browser.begun(begun) if isinstance(begun, Begun) else self._absent(begun)
+        match begun:
+            case Begun():
+                return self._browser.begun(begun)
+            case Throttled(until):
+                return self._browser.too_many(until - self._clock())
+            case OtherBrowser() | Gone():
+                return self._absent(begun)
+            case never:
+                assert_never(never)
 
     # -- drawing -----------------------------------------------------------------------------
 
@@ -231,16 +254,19 @@ class SignInPages:
                     "signin/moved.html", 410, kind="expired", service=None, start_url=None
                 )
             case OtherBrowser(id, service, answered):
-                return self._browser.page(
-                    "signin/moved.html",
-                    409,
-                    kind="answered" if answered else "other-browser",
-                    service=self._shown(service),
-                    restart_action=None if answered else f"/signin/{id}/again",
-                    start_url=service.start_url,
-                )
+                return self._answered(service, None if answered else f"/signin/{id}/again")
             case never:
                 assert_never(never)
+
+    def _answered(self, service: Service, restart_action: str | None) -> Response:
+        return self._browser.page(
+            "signin/moved.html",
+            409,
+            kind="answered" if restart_action is None else "other-browser",
+            service=self._shown(service),
+            restart_action=restart_action,
+            start_url=service.start_url,
+        )
 
     def _draw(self, transaction: Transaction, binding: str) -> Response:
         resume = _resume(transaction)
@@ -252,6 +278,9 @@ class SignInPages:
                 return self._draw_choice(transaction, choice, binding)
             case AwaitResponse():
                 return self._draw_challenge(transaction, binding, None)
+            case Authenticated() if transaction.session is not None:
+                # Back from the service: posting the same answer again would only be an error there.
+                return self._answered(transaction.request.service, None)
             case Authenticated():
                 return self._browser.see_other(_way_on(transaction))
             case Refused(why) if why in _ANSWERED_AT_ONCE:
@@ -275,7 +304,7 @@ class SignInPages:
         return self._browser.page(
             "signin/password.html",
             # Password managers keep a password that was answered without an error status.
-            200 if error is None else 422,
+            200 if error is None else 429 if error == "throttled" else 422,
             action=f"/signin/{transaction.id}/identity",
             cancel_action=f"/signin/{transaction.id}/cancel",
             service=self._shown(transaction.request.service),
@@ -311,7 +340,7 @@ class SignInPages:
         choice, challenge = transaction.state.choice, transaction.state.challenge
         return self._browser.page(
             "signin/challenge.html",
-            200 if problem is None else 422,
+            200 if problem is None else 429 if problem.kind == "locked" else 422,
             action=f"/signin/{transaction.id}/response",
             choose_action=f"/signin/{transaction.id}/choose",
             cancel_action=f"/signin/{transaction.id}/cancel",

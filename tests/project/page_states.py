@@ -119,7 +119,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
     field = SimpleNamespace(
         name="code", input_mode="numeric", autocomplete="one-time-code", max_length=12
     )
-    kinds = ("malformed", "wrong", "already-used", "no-credential", "unspent")
+    kinds = ("malformed", "wrong", "already-used", "no-credential", "unspent", "locked")
     problems = [None, *(problem(kind, 1, 17) for kind in kinds), *map(problem, kinds)]
     for factor in names:
         for error in problems:

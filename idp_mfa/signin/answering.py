@@ -1,0 +1,131 @@
+"""What leaves: the answer of a finished sign-in, judged once more, and the end of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
+from idp_mfa.model import PASSWORD, AuthnResult, Refusal, Seen, ServiceId, Verification
+from idp_mfa.policy.assurance import amr_of, kinds_of
+from idp_mfa.session import Session, counting
+from idp_mfa.signin.flow import (
+    Authenticated,
+    AwaitChoice,
+    AwaitEnrolment,
+    AwaitIdentity,
+    AwaitResponse,
+    Refused,
+    Rejudged,
+    advance,
+)
+from idp_mfa.signin.moving import Moves
+from idp_mfa.signin.outcomes import Absent, BrowserCookies, Finished, Gone, Unfinished
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.recognition import Recognition
+from idp_mfa.signin.transaction import Transaction
+from idp_mfa.signin.transactions import Transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """No answer leaves without its record."""
+
+    parts: SignInParts
+    transactions: Transactions
+    recognition: Recognition
+    moves: Moves
+
+    def finish(
+        self, found: Transaction, cookies: BrowserCookies, seen: Seen
+    ) -> Finished | Unfinished | Absent:
+        """Judge once more with the address of this very request, put on record, hand out.
+
+        Fetching again within the time that answers are kept gives the same answer, unless the
+        session that it opened was ended since: log-out is for sure.
+        """
+        match found.state:
+            case Refused() as refused:
+                return Finished(refused, found, BrowserCookies())
+            case AwaitIdentity() | AwaitChoice() | AwaitResponse() | AwaitEnrolment():
+                return Unfinished(found)
+            case Authenticated(user, verified):
+                pass
+            case never:
+                assert_never(never)
+        if found.session is not None and not self.parts.sessions.lives(found.session):
+            self.transactions.forget(found.id)
+            return Gone()
+        account = self.recognition.account(user)
+        verified = () if account is None else counting(verified, account)
+        if account is None or not verified:
+            self.parts.record(
+                AuditEvent.SIGN_IN_REFUSED, found, seen, user.id, why=Refusal.ACCOUNT.value
+            )
+            return Finished(Refused(Refusal.ACCOUNT), found, BrowserCookies())
+        state = advance(found.state, Rejudged(), self.recognition.judge(found, account, seen))
+        if not isinstance(state, Authenticated):
+            moved = self.moves.move(found, Rejudged(), account, seen)
+            return Unfinished(moved.transaction)
+        session, cookie = self.parts.sessions.establish(
+            cookies.session, user, verified, shared_computer=found.shared_computer
+        )
+        device = self._device(found, cookies.device, verified)
+        if found.session != session.handle and not self.transactions.swap(
+            found, replace(found, session=session.handle)
+        ):
+            return Unfinished(found)
+        result = AuthnResult(
+            account=account,
+            acr=state.acr,
+            amr=amr_of(verified),
+            authn_instant=min(done.at for done in verified),
+            session_index=self.parts.sessions.index(session, found.request.service.id),
+            because=state.because,
+            reference=found.reference,
+        )
+        self.parts.record(
+            AuditEvent.ASSERTION_ISSUED,
+            found,
+            seen,
+            user.id,
+            acr=result.acr,
+            amr=tuple(result.amr),
+            rule=state.because.rule,
+            zone=state.because.zone,
+        )
+        return Finished(result, found, BrowserCookies(cookie, device))
+
+    def ended(
+        self, session: Session | None, service: ServiceId | None, seen: Seen
+    ) -> Session | None:
+        """Put on record that a session was killed, if there was one."""
+        if session is not None:
+            self.parts.audit.record(
+                AuditRecord(
+                    self.parts.clock(),
+                    AuditEvent.SESSION_ENDED,
+                    new_reference(self.parts.randomness),
+                    session.user.id,
+                    service,
+                    seen,
+                )
+            )
+        return session
+
+    def _device(
+        self, found: Transaction, cookie: str | None, verified: tuple[Verification, ...]
+    ) -> str | None:
+        """A browser becomes known by a factor shown in it, on a computer that is nobody else's."""
+        user = found.user
+        shown_here = any(done.factor != PASSWORD and done.at >= found.began_at for done in verified)
+        if (
+            user is None
+            or found.shared_computer
+            or found.session is not None
+            or not shown_here
+            or len(kinds_of(verified)) < 2
+            or self.parts.devices.known(user.id, cookie) is not None
+        ):
+            return None
+        return self.parts.devices.remember(user.id, cookie)

@@ -1,0 +1,135 @@
+"""Moving a transaction from state to state: judge, ask the first question, swap, record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from idp_mfa.audit import AuditEvent
+from idp_mfa.factor import Challenge, CredentialSpend, Spend, StepSpend, step_key
+from idp_mfa.model import Account, FactorName, Refusal, Seen, User, Verification
+from idp_mfa.policy.model import Decision
+from idp_mfa.ports import Change, ChangeAnswer
+from idp_mfa.signin.flow import (
+    Abandoned,
+    AwaitChoice,
+    Event,
+    FactorChosen,
+    Identified,
+    Judge,
+    OutOfTurn,
+    Refused,
+    State,
+    advance,
+)
+from idp_mfa.signin.outcomes import At, Stale
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.recognition import Recognition
+from idp_mfa.signin.transaction import Transaction
+from idp_mfa.signin.transactions import Transactions, browser_of
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Of two racing moves the store lets exactly one happen."""
+
+    parts: SignInParts
+    transactions: Transactions
+    recognition: Recognition
+
+    def move(
+        self,
+        before: Transaction,
+        event: Event,
+        account: Account,
+        seen: Seen,
+        draft: Transaction | None = None,
+    ) -> At | Stale:
+        """Judge, ask the first question, swap; what now stands, or that somebody was first."""
+        judge = self.recognition.judge(before, account, seen)
+        state = advance(before.state, event, judge)
+        if isinstance(state, OutOfTurn):
+            return Stale(before)
+        state = self._first_question(state, account, judge)
+        after = self.transactions.swap(before, replace(draft or before, state=state))
+        if after is None:
+            return Stale(self.transactions.load(before.id) or before)
+        if isinstance(state, Refused):
+            self.parts.record(
+                AuditEvent.SIGN_IN_REFUSED,
+                after,
+                seen,
+                account.user.id,
+                why=state.why.value,
+                rule=None if state.because is None else state.because.rule,
+            )
+        return At(after)
+
+    def identified(
+        self,
+        before: Transaction,
+        event: Identified,
+        account: Account,
+        seen: Seen,
+        *,
+        shared_computer: bool,
+    ) -> At | Stale:
+        """It is known who this is: whoever knew the binding until now is left with nothing."""
+        binding = self.transactions.new_binding()
+        draft = replace(before, shared_computer=shared_computer, browser=browser_of(binding))
+        moved = self.move(before, event, account, seen, draft)
+        return At(moved.transaction, binding) if isinstance(moved, At) else moved
+
+    def end(self, before: Transaction, why: Refusal, seen: Seen) -> Transaction:
+        """End it without an assertion; one that is finished stays as it is."""
+        state = advance(before.state, Abandoned(why), _never_asked)
+        if isinstance(state, OutOfTurn):
+            return before
+        after = self.transactions.swap(before, replace(before, state=state))
+        if after is None:
+            return self.transactions.load(before.id) or before
+        user = before.user
+        self.parts.record(
+            AuditEvent.SIGN_IN_REFUSED,
+            after,
+            seen,
+            None if user is None else user.id,
+            why=why.value,
+        )
+        return after
+
+    def ask(self, factor: FactorName, account: Account) -> Challenge:
+        """The question of one factor."""
+        return self.parts.factors[factor].challenge(
+            account.credentials.of(factor), self.parts.randomness
+        )
+
+    def spent(self, account: Account, spend: Spend) -> bool:
+        """Whether a right answer could be used up: the store or the directory closes the race."""
+        match spend:
+            case None:
+                return True
+            case StepSpend(credential_id, number, remembered):
+                return self.parts.store.raise_to(
+                    step_key(account.user.id, credential_id), number, remembered
+                )
+            case CredentialSpend(old, new):
+                answer = self.parts.credentials.change(
+                    account.user.id, account.credentials, (Change(old, new),)
+                )
+                return answer is ChangeAnswer.DONE
+            case never:
+                assert_never(never)
+
+    def _first_question(self, state: State, account: Account, judge: Judge) -> State:
+        # The preferred factor is asked at once; the others stay one step away.
+        if not isinstance(state, AwaitChoice):
+            return state
+        order = {name: place for place, name in enumerate(self.parts.preference)}
+        factor = min(state.offered, key=lambda name: (order.get(name, len(order)), name))
+        asked = advance(state, FactorChosen(self.ask(factor, account)), judge)
+        return state if isinstance(asked, OutOfTurn) else asked
+
+
+def _never_asked(user: User, verified: tuple[Verification, ...]) -> Decision:
+    raise ValueError(f"ending a sign-in asks no decision: {user.id}, {len(verified)}")

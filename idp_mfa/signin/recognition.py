@@ -1,0 +1,107 @@
+"""Who somebody is now, and what the policy says: read and judged anew for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from idp_mfa.model import Account, AccountState, AuthnRequest, Seen, User, Verification
+from idp_mfa.policy.decide import decide
+from idp_mfa.policy.facts import facts_of
+from idp_mfa.policy.model import Decision, Deny, EnrolFirst, Permit, StepUp, ZoneName
+from idp_mfa.session import Session, counting
+from idp_mfa.signin.flow import Judge
+from idp_mfa.signin.outcomes import Admitted
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A live session, with what of it still counts."""
+
+    account: Account
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """Reads accounts and sessions, and asks the policy."""
+
+    parts: SignInParts
+
+    def account(self, user: User) -> Account | None:
+        """The account as it stands, if it may be used."""
+        account = self.parts.directory.read(user.id)
+        if account is None or account.standing.state is not AccountState.ACTIVE:
+            return None
+        return account
+
+    def session(self, cookie: str | None) -> Recognised | None:
+        """The live session of a cookie; one on which nothing stands any more is ended."""
+        session = self.parts.sessions.open(cookie)
+        if session is None:
+            return None
+        account = self.account(session.user)
+        verified = () if account is None else counting(session.verified, account)
+        if account is None or not verified:
+            self.parts.sessions.end(cookie)
+            return None
+        return Recognised(account, replace(session, verified=verified))
+
+    def judge(self, transaction: Transaction, account: Account, seen: Seen) -> Judge:
+        """The policy's judge of one transaction, with the facts of this very request."""
+        ask = self._asked(transaction.request, account, seen, transaction.began_at)
+
+        def judge(user: User, verified: tuple[Verification, ...]) -> Decision:
+            if user.id != account.user.id:
+                raise ValueError("a transaction's user is write-once")
+            return ask(counting(verified, account))
+
+        return judge
+
+    def admit(
+        self, request: AuthnRequest, session_cookie: str | None, seen: Seen
+    ) -> Admitted | Deny | None:
+        """Judge a page of our own with the address of its own request.
+
+        None: somebody has to sign in, or to show more, before it can be opened.
+        """
+        recognised = self.session(session_cookie)
+        if recognised is None:
+            return None
+        account, session = recognised.account, recognised.session
+        decision = self._asked(request, account, seen, self.parts.clock())(session.verified)
+        match decision:
+            case Permit(_, because):
+                zones = self.parts.policy().zones
+                return Admitted(account, session, zones.get(ZoneName(because.zone)))
+            case Deny():
+                return decision
+            case StepUp() | EnrolFirst():
+                return None
+            case never:
+                assert_never(never)
+
+    def _asked(
+        self, request: AuthnRequest, account: Account, seen: Seen, began_at: datetime
+    ) -> Callable[[tuple[Verification, ...]], Decision]:
+        parts = self.parts
+        policy, at = parts.policy(), parts.clock()
+
+        def ask(verified: tuple[Verification, ...]) -> Decision:
+            facts = facts_of(
+                policy,
+                account,
+                request,
+                seen,
+                verified,
+                kinds=parts.kinds,
+                began_at=began_at,
+                at=at,
+            )
+            return decide(policy, facts).decision
+
+        return ask

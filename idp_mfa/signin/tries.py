@@ -1,0 +1,201 @@
+"""Tries as a sign-in spends them: before anything is verified, and what follows on each answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from idp_mfa.audit import AuditEvent
+from idp_mfa.model import (
+    Account,
+    Credential,
+    CredentialState,
+    FactorName,
+    Notice,
+    NoticeKind,
+    Seen,
+    UserId,
+)
+from idp_mfa.policy.model import ZoneKind
+from idp_mfa.policy.zones import locate
+from idp_mfa.ports import Change, Reservation, Throttled
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.transaction import Transaction
+from idp_mfa.throttle import Standpoint, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordTry:
+    """A try that may be made: what it took, and where it was made from.
+
+    ``source`` is the network's budget if it has failed too often: a right password still counts.
+    """
+
+    login: str
+    user_id: UserId | None
+    standpoint: Standpoint
+    taken: Reservation
+    source: Throttled | None
+
+
+@dataclass(frozen=True, slots=True)
+class FactorTry:
+    """An answer that may be looked at; ``left`` more may follow."""
+
+    user_id: UserId
+    taken: Reservation
+
+    @property
+    def left(self) -> int:
+        """How many answers remain before the next wait or the end."""
+        return self.taken.left
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Spends budgets, and draws the consequences of failures."""
+
+    parts: SignInParts
+
+    def standpoint(
+        self, user_id: UserId | None, device_cookie: str | None, seen: Seen
+    ) -> Standpoint:
+        """What the limits know of this browser and network; it never makes a decision laxer."""
+        parts = self.parts
+        device = None if user_id is None else parts.devices.known(user_id, device_cookie)
+        if device is not None:
+            return Standpoint(Trust.KNOWN_BROWSER, seen, device)
+        policy = parts.policy()
+        zone = policy.zones.get(locate(policy, seen.address))
+        inside = zone is not None and zone.kind in (ZoneKind.CAMPUS, ZoneKind.VPN)
+        return Standpoint(Trust.INSIDE if inside else Trust.UNTRUSTED, seen)
+
+    # -- passwords ---------------------------------------------------------------------------
+
+    def password(
+        self, transaction: Transaction, user_id: UserId | None, login: str, standpoint: Standpoint
+    ) -> PasswordTry | Throttled:
+        """Take a try from the account's budgets and one from the network's."""
+        store, throttle, seen = self.parts.store, self.parts.throttle, standpoint.seen
+        budgets = throttle.password(transaction.id, user_id, login, standpoint)
+        untrusted = standpoint.trust is Trust.UNTRUSTED
+        if untrusted and store.get(throttle.spraying(seen)) is not None:
+            budgets = (*budgets, throttle.slowed(seen))
+        taken = store.reserve(budgets)
+        if isinstance(taken, Throttled):
+            return taken
+        if not untrusted:
+            return PasswordTry(login, user_id, standpoint, taken, None)
+        source = store.reserve((throttle.source(seen),))
+        if isinstance(source, Throttled):
+            return PasswordTry(login, user_id, standpoint, taken, source)
+        both = Reservation((*taken.budgets, *source.budgets), taken.left)
+        return PasswordTry(login, user_id, standpoint, both, None)
+
+    def password_right(self, done: PasswordTry) -> None:
+        """Give the try back; failures in a row end here."""
+        parts = self.parts
+        parts.store.refund(done.taken)
+        if done.user_id is not None:
+            parts.store.clear(parts.throttle.password_in_a_row(done.user_id))
+        if done.standpoint.trust is Trust.UNTRUSTED:
+            parts.store.reserve((parts.throttle.spray_successes(done.standpoint.seen),))
+
+    def password_wrong(self, transaction: Transaction, done: PasswordTry) -> Throttled | None:
+        """What a failure does to its network: a wait for failures to come, or an alarm."""
+        parts, seen = self.parts, done.standpoint.seen
+        if done.standpoint.trust is Trust.UNTRUSTED:
+            self._watch_for_spray(transaction, done)
+        if done.source is None:
+            return None
+        declared = parts.throttle.is_declared(seen)
+        parts.record(
+            AuditEvent.LIMIT_REACHED,
+            transaction,
+            seen,
+            done.user_id,
+            of="network",
+            declared=declared,
+        )
+        return None if declared else done.source
+
+    def _watch_for_spray(self, transaction: Transaction, done: PasswordTry) -> None:
+        store, throttle, seen = self.parts.store, self.parts.throttle, done.standpoint.seen
+        limits = throttle.limits
+        if not store.once(throttle.spray_mark(seen, done.user_id, done.login), limits.spray_span):
+            return
+        counted = store.reserve((throttle.spray(seen),))
+        if isinstance(counted, Reservation) and counted.left > 0:
+            return
+        successes = store.reserve((throttle.spray_successes(seen),))
+        if isinstance(successes, Throttled):
+            return
+        store.refund(successes)
+        if store.once(f"{throttle.spraying(seen)}:alarm", limits.spray_span):
+            self.parts.record(AuditEvent.SPRAY_SUSPECTED, transaction, seen)
+        store.put(throttle.spraying(seen), b"1", limits.spray_span)
+
+    # -- second factors ----------------------------------------------------------------------
+
+    def factor(
+        self, transaction: Transaction, user_id: UserId, standpoint: Standpoint
+    ) -> FactorTry | Throttled:
+        """Take a try of an answer, behind a right password."""
+        parts = self.parts
+        taken = parts.store.reserve(
+            parts.throttle.second_factor(transaction.id, user_id, standpoint)
+        )
+        return taken if isinstance(taken, Throttled) else FactorTry(user_id, taken)
+
+    def ends_the_sign_in(self, throttled: Throttled, transaction: Transaction) -> bool:
+        """Whether it is the sign-in's own limit, which no waiting opens."""
+        return throttled.budget == self.parts.throttle.answers(transaction.id)
+
+    def factor_right(self, done: FactorTry) -> None:
+        """Give the try back; failures in a row end here."""
+        self.parts.store.refund(done.taken)
+        self.parts.store.clear((self.parts.throttle.in_a_row(done.user_id),))
+
+    def factor_wrong(self, transaction: Transaction, done: FactorTry, seen: Seen) -> None:
+        """After so many failures behind a right password its owner is told, once a day."""
+        parts = self.parts
+        counted = parts.store.reserve((parts.throttle.warning(done.user_id),))
+        if isinstance(counted, Throttled) or counted.left > 0:
+            return
+        parts.record(AuditEvent.WRONG_CODES_REPEATED, transaction, seen, done.user_id)
+        parts.outbox.put(
+            Notice(
+                NoticeKind.WRONG_CODES_REPEATED,
+                done.user_id,
+                parts.clock(),
+                seen,
+                transaction.reference,
+            )
+        )
+
+    def factor_shut(
+        self, throttled: Throttled, transaction: Transaction, account: Account, factor: FactorName
+    ) -> bool:
+        """Whether the failures in a row are too many: then the authenticator itself is disabled.
+
+        The flag stands in the directory: no flush of the store lifts it (NIST SP 800-63B-4 3.2.2).
+        """
+        parts = self.parts
+        if throttled.budget != parts.throttle.in_a_row(account.user.id):
+            return False
+        changes = tuple(Change(one, disabled(one)) for one in account.credentials.of(factor))
+        if changes:
+            parts.record(
+                AuditEvent.FACTOR_DISABLED,
+                transaction,
+                Seen(None, ()),
+                account.user.id,
+                factor=factor,
+                credentials=tuple(change.before.id for change in changes if change.before),
+            )
+            parts.credentials.change(account.user.id, account.credentials, changes)
+        return True
+
+
+def disabled(credential: Credential) -> Credential:
+    """The same credential, accepted no longer until the desk or a new set-up says otherwise."""
+    return replace(credential, state=CredentialState.DISABLED, generation=credential.generation + 1)
