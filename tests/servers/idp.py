@@ -28,6 +28,17 @@ PROGRAM = (sys.executable, "-m", "idp_mfa")
 SCOPE = "example.ac.jp"
 _CHECKOUT = Path(__file__).parents[2]
 Mentioned = Mapping[str, Any]
+WIDE: Mapping[str, Any] = {
+    "declared_networks": ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"],
+    "factor_burst": 1000,
+    "factor_per_day": 1000,
+    "factor_sticky": 1000,
+    "factor_in_a_row": 1000,
+    "password_burst": 1000,
+    "password_per_day": 1000,
+    "password_in_a_row": 1000,
+}
+"""Limits that a whole file of tests with one account does not meet; ``{}`` for the real ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,4 +172,5 @@ def _settings(
             "contacts": [{"kind": "technical", "name": "Desk", "mail": f"desk@{SCOPE}"}],
         },
         "totp": {"issuer": "Test"},
+        "limits": WIDE,
     }
