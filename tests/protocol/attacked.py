@@ -226,7 +226,10 @@ def attacked() -> Iterator[Attacked]:
             free_port(),
             directory=directory,
             store=store,
-            more={"audit": {"file": str(place / "audit.jsonl")}},
+            more={
+                "audit": {"file": str(place / "audit.jsonl")},
+                "directory": {"ldap": _impatient(directory)},
+            },
         ) as idp,
     ):
         site = Attacked(idp, directory, store, place / "audit.jsonl")
@@ -237,6 +240,22 @@ def attacked() -> Iterator[Attacked]:
         finally:
             for browser in site.browsers:
                 browser.close()
+
+
+def _impatient(directory: Slapd) -> dict[str, object]:
+    """The directory's settings with short times, so that tests of outages are short."""
+    return {
+        "uris": [directory.uri],
+        "base_dn": directory.base_dn,
+        "bind_dn": directory.service_dn,
+        "bind_password_file": str(directory.password_file),
+        "decoy_dn": slapd.DECOY,
+        "canary_dn": slapd.CANARY,
+        "connect_timeout": "1s",
+        "operation_timeout": "1500ms",
+        "total_timeout": "2s",
+        "retry_after": "1s",
+    }
 
 
 def raw(
