@@ -40,6 +40,7 @@ class AuditEvent(Enum):
     SERVICE_ADDED = "service.added"
     SERVICE_REMOVED = "service.removed"
     KEY_ADDED = "key.added"
+    KEY_ACTIVATED = "key.activated"
     KEY_RETIRED = "key.retired"
     POLICY_LOADED = "policy.loaded"
     POLICY_REFUSED = "policy.refused"

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.compose import House, NotComposed, compose
 from idp_mfa.settings import Settings, load
 from idp_mfa.yaml_document import Problems
@@ -46,6 +47,14 @@ class Program:
     def actor(self) -> str:
         """Who runs the command, for the record: the account behind sudo, if there is one."""
         return os.environ.get("SUDO_USER") or getpass.getuser()
+
+    def recorded(self, event: AuditEvent, **detail: str) -> None:
+        """Put on record what was done here, and by whom."""
+        house = self.house
+        reference = new_reference(house.randomness)
+        house.audit.record(
+            AuditRecord(house.clock(), event, reference, actor=self.actor, detail=detail)
+        )
 
 
 def fail(message: str) -> NoReturn:

@@ -7,17 +7,12 @@ from urllib.parse import urlsplit
 
 import click
 
+from idp_mfa.audit import AuditEvent
+from idp_mfa.cli import sealing
 from idp_mfa.cli.house import Program, as_json, echo_json, no
 from idp_mfa.key_folder import KeyRow, NoRotation, create_secret
 from idp_mfa.keys import KeyType
-from idp_mfa.sealing_keys import (
-    RingRefusal,
-    activate_key,
-    add_key,
-    create_ring,
-    load_ring,
-    retire_key,
-)
+from idp_mfa.sealing_keys import create_ring
 
 _PURPOSES = ("signing", "sealing")
 _REFUSALS = {
@@ -25,14 +20,6 @@ _REFUSALS = {
     NoRotation.NEXT_TOO_YOUNG: "services may not know the next key yet; wait, or say --now",
     NoRotation.HAS_NEXT: "a next key is there already",
     NoRotation.NOT_PREVIOUS: "only a previous key can be retired",
-}
-_RING_REFUSALS = {
-    RingRefusal.EXISTS: "a key of that name is there already",
-    RingRefusal.BAD_NAME: "that is no name of a key",
-    RingRefusal.HAS_NEXT: "a next key is there already",
-    RingRefusal.NO_SUCH_KEY: "there is no such key",
-    RingRefusal.STILL_ACTIVE: "the active key cannot be retired",
-    RingRefusal.RETIRED: "it is retired",
 }
 _kind = click.option(
     "--type",
@@ -48,6 +35,10 @@ def key() -> None:
     """Signing and sealing keys."""
 
 
+key.add_command(sealing.activate)
+key.add_command(sealing.reseal)
+
+
 @key.command()
 @_kind
 @click.pass_obj
@@ -56,7 +47,7 @@ def create(program: Program, kind: str) -> None:
     settings, house = program.settings, program.house
     if not house.signing_keys.rows():
         _said(house.signing_keys.create(KeyType(kind), _host(program)), "signs from now on")
-    if create_ring(settings.keys.sealing, _new_name(program), house.randomness) is None:
+    if create_ring(settings.keys.sealing, sealing.new_name(program), house.randomness) is None:
         click.echo("a sealing key is made")
     for name, path in (
         ("the salt of pairwise ids", settings.keys.pairwise_salt),
@@ -84,15 +75,7 @@ def list_(program: Program, as_json: bool) -> None:
         }
         for row in signing.rows()
     ]
-    ring = load_ring(program.settings.keys.sealing)
-    told += [
-        {
-            "purpose": "sealing",
-            "id": kid,
-            "state": "active" if kid == ring.active else "decrypt",
-        }
-        for kid in ring.keys
-    ]
+    told += sealing.rows(program)
     if as_json:
         echo_json(told)
         return
@@ -105,25 +88,26 @@ def list_(program: Program, as_json: bool) -> None:
 @_kind
 @click.option("--now", is_flag=True, help="Do not wait until services have learnt the next key.")
 @click.option("--days", default=2, show_default=True, help="How long a next key must be published.")
-@click.option("--activate", metavar="ID", help="The sealing key that every node has by now.")
 @click.pass_obj
-def rotate(
-    program: Program, purpose: str, kind: str, *, now: bool, days: int, activate: str | None
-) -> None:
+def rotate(program: Program, purpose: str, kind: str, *, now: bool, days: int) -> None:
     """Take the next step: publish a next key, or let the published one sign.
 
-    Between the two, services fetch our metadata anew. A sealing key is taken to every node
-    between its making and its --activate.
+    Between the two, services fetch our metadata anew. Of sealing keys it makes the next one, which
+    is taken to every node before it is activated.
     """
     if purpose == "sealing":
-        _rotate_sealing(program, activate)
+        sealing.add(program)
         return
     signing = program.house.signing_keys
     made = signing.create(KeyType(kind), _host(program))
     if isinstance(made, KeyRow):
+        program.recorded(AuditEvent.KEY_ADDED, purpose="signing", key=made.id)
         _said(made, "is published; run this again when services know it")
         return
-    _said(signing.promote(timedelta(0) if now else timedelta(days=days)), "signs from now on")
+    promoted = signing.promote(timedelta(0) if now else timedelta(days=days))
+    if isinstance(promoted, KeyRow):
+        program.recorded(AuditEvent.KEY_ACTIVATED, purpose="signing", key=promoted.id)
+    _said(promoted, "signs from now on")
 
 
 @key.command()
@@ -133,26 +117,12 @@ def rotate(
 def retire(program: Program, purpose: str, id: str) -> None:
     """Take a previous signing key out of our metadata, or a sealing key out of use."""
     if purpose == "signing":
-        _said(program.house.signing_keys.retire(id), "is retired")
+        gone = program.house.signing_keys.retire(id)
+        if isinstance(gone, KeyRow):
+            program.recorded(AuditEvent.KEY_RETIRED, purpose="signing", key=gone.id)
+        _said(gone, "is retired")
         return
-    refused = retire_key(program.settings.keys.sealing, id)
-    if refused is not None:
-        no(_RING_REFUSALS[refused])
-    click.echo(f"{id} is retired; what it sealed cannot be read any more")
-
-
-def _rotate_sealing(program: Program, activate: str | None) -> None:
-    folder = program.settings.keys.sealing
-    if activate is not None:
-        refused = activate_key(folder, activate)
-        told = f"{activate} seals from now on"
-    else:
-        kid = _new_name(program)
-        refused = add_key(folder, kid, program.house.randomness)
-        told = f"{kid} opens on this node; take it to every node, then --activate {kid}"
-    if refused is not None:
-        no(_RING_REFUSALS[refused])
-    click.echo(told)
+    sealing.retire(program, id)
 
 
 def _said(row: KeyRow | NoRotation, what: str) -> None:
@@ -163,7 +133,3 @@ def _said(row: KeyRow | NoRotation, what: str) -> None:
 
 def _host(program: Program) -> str:
     return urlsplit(program.settings.base_url).hostname or "idp"
-
-
-def _new_name(program: Program) -> str:
-    return f"{program.house.clock():%Y-%m-%d}-{program.house.randomness(2).hex()}"

@@ -16,8 +16,8 @@ from idp_mfa.cli.key import key
 from idp_mfa.cli.metadata import metadata
 from idp_mfa.cli.sp import sp
 from idp_mfa.key_folder import KeyFolder
-from idp_mfa.model import ServiceId
-from idp_mfa.ports import Encryption
+from idp_mfa.model import ServiceId, UserId
+from idp_mfa.ports import Encryption, Holder
 from tests.simulators.service_provider import TestServiceProvider, key_pair
 from tests.unit.saml_parts import IDP, NOW, Registered
 
@@ -32,8 +32,11 @@ class Admin:
         self.now = NOW
         self.registered = Registered()
         self.signing = KeyFolder(folder / "signing", self.clock, os.urandom)
+        self.recorded: list[str] = []
+        self.holders: list[Holder] = []
         self.program = SimpleNamespace(
             actor="root",
+            recorded=lambda event, **detail: self.recorded.append(event.value),
             settings=SimpleNamespace(
                 base_url="https://idp.example",
                 keys=SimpleNamespace(
@@ -48,6 +51,7 @@ class Admin:
                 identity_provider=IDP,
                 randomness=os.urandom,
                 clock=self.clock,
+                directory=SimpleNamespace(holders=lambda: self.holders),
             ),
         )
 
@@ -166,13 +170,21 @@ def test_a_sealing_key_opens_everywhere_before_it_seals(admin: Admin) -> None:
     added = admin.types("key", "rotate", "sealing")
     assert "every node" in added.output
     (second,) = ring().keys() - {first}
-    assert ring() == {first: "active", second: "decrypt"}
-    assert admin.types("key", "rotate", "sealing", "--activate", "nonsense").exit_code == 1
-    assert admin.types("key", "rotate", "sealing", "--activate", second).exit_code == 0
+    assert ring() == {first: "active", second: "next"}
+    assert admin.types("key", "rotate", "sealing").exit_code == 1
+    assert admin.types("key", "activate", "nonsense").exit_code == 1
+    assert admin.types("key", "activate", second).exit_code == 0
     assert ring() == {second: "active", first: "decrypt"}
     assert admin.types("key", "retire", "sealing", second).exit_code == 1
+    admin.holders = [Holder(UserId("alice"), (second, first, first))]
+    refused = admin.types("key", "retire", "sealing", first)
+    assert refused.exit_code == 1
+    assert f"2 value(s) are still sealed by {first}" in refused.output
+    assert ring()[first] == "decrypt"
+    admin.holders = [Holder(UserId("alice"), (second, second))]
     assert admin.types("key", "retire", "sealing", first).exit_code == 0
-    assert ring() == {second: "active"}
+    assert ring() == {second: "active", first: "retired"}
+    assert admin.recorded == ["key.added", "key.activated", "key.retired"]
 
 
 def test_metadata_is_printed(admin: Admin) -> None:
