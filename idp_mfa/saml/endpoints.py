@@ -27,6 +27,9 @@ from idp_mfa.signin.transaction import Transaction
 _REMEMBERED = timedelta(minutes=30)
 """Longer than any request counts, and than a sign-in that it began may take."""
 
+_CLAIMED = timedelta(milliseconds=250)
+"""Of two that come with one request at the same moment, the second is asked to wait that long."""
+
 
 class SamlEndpoints:
     """The SAML face."""
@@ -111,13 +114,11 @@ class SamlEndpoints:
         # Looked at first: a store that hangs may still carry out later what it was asked in vain,
         # and what it is asked first must not be what spends the request.
         begun = parts.store.get(begun_key)
-        if begun is None and not parts.store.once(accepted.once, _REMEMBERED):
-            begun = parts.store.get(begun_key)
-            if begun is None:
-                service = accepted.request.service.id
-                return self._face.refuse(NotAccepted(RequestProblem.REPLAYED, "replayed", service))
         if begun is not None:
             return parts.browser.see_other(f"/saml/again/{begun.decode()}")
+        # A claim for a moment, not for good: whoever dies here leaves the request to be used.
+        if not parts.store.once(accepted.once, _CLAIMED):
+            raise Unavailable("store", "the same request is being begun")
         try:
             new = parts.signin.begin(accepted.request, parts.browser.seen())
             if isinstance(new, Throttled):

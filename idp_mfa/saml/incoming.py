@@ -40,7 +40,6 @@ class RequestProblem(Enum):
     EXPIRED = "expired-request"
     WRONG_DESTINATION = "wrong-destination"
     UNKNOWN_ENDPOINT = "unknown-endpoint"
-    REPLAYED = "replayed"
     UNSUPPORTED = "unsupported"
 
 

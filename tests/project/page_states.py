@@ -24,7 +24,6 @@ REQUEST_PROBLEMS = [
     "expired-request",
     "wrong-destination",
     "unknown-endpoint",
-    "replayed",
     "malformed",
     "duplicate-parameter",
     "unsupported",

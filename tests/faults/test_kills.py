@@ -1,0 +1,50 @@
+"""A worker that dies at any step of a sign-in: one more press, and no code counts twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.stand import Stand
+from tests.faults.visitor import Signed
+from tests.servers.proxy import Act, Proxy
+from tests.simulators.person import Person
+
+MOST_COMMANDS = 60
+
+
+def walk(site: Stand, road: Proxy, act: Act) -> list[Signed]:
+    """Sign-ins, each struck at one command more than the one before, until none is left."""
+    done = []
+    for number in range(1, MOST_COMMANDS):
+        person, struck = site.person(), len(road.happened)
+        road.at(number, act)
+        done.append(site.visitor().sign_in(person))
+        reached = len(road.happened) > struck
+        road.well()
+        taken_once(site, person, done[-1])
+        if not reached:
+            return done
+    raise AssertionError(f"more than {MOST_COMMANDS} commands for a sign-in")
+
+
+def taken_once(site: Stand, person: Person, done: Signed) -> None:
+    """The code that signed in does so no more."""
+    page = site.visitor().ask()
+    asked = person.give_password(page)
+    assert asked.mark == "signin.challenge", asked.words[:300]
+    page = asked.submit(asked.form_with("code"), code=done.codes[-1])
+    assert (page.mark, page.status) == ("signin.challenge", 422), page.words[:300]
+
+
+@pytest.mark.parametrize("act", [Act.KILL_BEFORE, Act.KILL_AFTER])
+def test_a_worker_killed_at_each_command_to_the_store(site: Stand, act: Act) -> None:
+    done = walk(site, site.store_road, act)
+    assert sum(bool(each.failed) for each in done) >= 8
+    assert max(len(each.failed) for each in done) <= 1
+
+
+@pytest.mark.parametrize("act", [Act.KILL_BEFORE, Act.KILL_AFTER])
+def test_a_worker_killed_at_each_command_to_the_directory(site: Stand, act: Act) -> None:
+    done = walk(site, site.directory_roads[0], act)
+    assert sum(bool(each.failed) for each in done) >= 3
+    assert max(len(each.failed) for each in done) <= 1
