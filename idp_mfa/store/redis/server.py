@@ -10,13 +10,19 @@ from typing import Any
 
 from redis import exceptions
 from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
 from idp_mfa.ports import Unavailable
 from idp_mfa.store.options import RedisOptions, Tcp, Tls, UnixSocket
 from idp_mfa.store.redis.breaker import Breaker
+from idp_mfa.store.redis.connections import Connections
 from idp_mfa.store.redis.reasons import WORDS, Evicts, NotPrimary, PasswordFileUnreadable, reason
 from idp_mfa.store.redis.scripts import Script
 
@@ -55,7 +61,7 @@ class RedisServer:
         self, options: RedisOptions, stopwatch: Callable[[], float] = time.monotonic
     ) -> None:
         self._options = options
-        self._pool = _pool(options)
+        self._connections = _connections(options)
         self._breaker = Breaker(stopwatch)
 
     def key(self, name: str) -> bytes:
@@ -108,7 +114,7 @@ class RedisServer:
 
     def close(self) -> None:
         """Drop the idle connections."""
-        self._pool.disconnect()
+        self._connections.close()
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable("store", f"{self._options.address} {why}")
@@ -135,7 +141,7 @@ class RedisServer:
         return answer
 
     def _exchange(self, parts: Sequence[Part]) -> object:
-        connection: Any = self._pool.get_connection()
+        connection = self._connections.take()
         try:
             connection.send_command(*parts)
             return connection.read_response()
@@ -150,7 +156,7 @@ class RedisServer:
             connection.disconnect()
             raise
         finally:
-            self._pool.release(connection)
+            self._connections.give_back(connection)
 
 
 class _PasswordFile(CredentialProvider):
@@ -168,20 +174,21 @@ class _PasswordFile(CredentialProvider):
         return (password,) if self._username is None else (self._username, password)
 
 
-def _pool(options: RedisOptions) -> ConnectionPool:
-    return ConnectionPool(
-        db=options.database,
-        protocol=2,
-        driver_info=None,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=options.command_timeout.total_seconds(),
-        socket_connect_timeout=options.connect_timeout.total_seconds(),
-        redis_connect_func=_greet,
-        credential_provider=None
+def _connections(options: RedisOptions) -> Connections:
+    kind, road = _road(options)
+    settings = {
+        "db": options.database,
+        "protocol": 2,
+        "driver_info": None,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": options.command_timeout.total_seconds(),
+        "socket_connect_timeout": options.connect_timeout.total_seconds(),
+        "redis_connect_func": _greet,
+        "credential_provider": None
         if options.password_file is None
         else _PasswordFile(options.username, options.password_file),
-        **_road(options),
-    )
+    }
+    return Connections(kind, {**settings, **road})
 
 
 def _greet(connection: Any) -> None:
@@ -204,15 +211,14 @@ def _greet(connection: Any) -> None:
         raise
 
 
-def _road(options: RedisOptions) -> Mapping[str, Any]:
+def _road(options: RedisOptions) -> tuple[type[AbstractConnection], Mapping[str, Any]]:
     match options.address:
         case UnixSocket(path):
-            return {"connection_class": UnixDomainSocketConnection, "path": path}
+            return UnixDomainSocketConnection, {"path": path}
         case Tcp(host, port):
-            return {"connection_class": Connection, "host": host, "port": port}
+            return Connection, {"host": host, "port": port}
         case Tls(host, port):
-            return {
-                "connection_class": SSLConnection,
+            return SSLConnection, {
                 "host": host,
                 "port": port,
                 "ssl_cert_reqs": "required",
