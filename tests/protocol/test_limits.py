@@ -1,0 +1,192 @@
+"""Limits as people and guessers meet them, with the numbers that sites get."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.protocol.conftest import CAMPUS, OFF_CAMPUS
+from tests.servers import slapd, valkey
+from tests.servers.foreground import free_port
+from tests.servers.idp import Idp, identity_provider
+from tests.simulators.person import Person
+from tests.simulators.user_agent import Page, UserAgent
+
+STORE = valkey.Kind.VALKEY
+ELSEWHERE = "203.0.113.77"
+
+
+@pytest.fixture(scope="module")
+def idp(directory: slapd.Slapd) -> Iterator[Idp]:
+    with (
+        valkey.running(STORE) as store,
+        identity_provider(
+            free_port(), directory=directory, store=store, more={"limits": {}}
+        ) as provider,
+    ):
+        yield provider
+
+
+def begun(agent: UserAgent) -> Page:
+    """The password page of a new sign-in."""
+    page = agent.send("POST", f"{agent.idp}/portal/signin", {})
+    assert page.mark == "signin.password", (page.status, page.words[:300])
+    return page
+
+
+def wrong_code(page: Page) -> Page:
+    return page.submit(page.form_with("code"), code="000000")
+
+
+def wrong_password(agent: UserAgent, login: str) -> Page:
+    page = begun(agent)
+    return page.submit(page.form_with("password"), username=login, password="not it")
+
+
+def events(idp: Idp, name: str) -> list[dict[str, object]]:
+    lines = (idp.folder / "audit.jsonl").read_text("utf-8").splitlines()
+    return [line for line in map(json.loads, lines) if line["event"] == name]
+
+
+def test_five_wrong_codes_end_a_sign_in_and_the_next_one_waits(idp: Idp, person: Person) -> None:
+    thief = UserAgent(idp.origin, ELSEWHERE)
+    page = person.give_password(begun(thief))
+    for left in (4, 3, 2, 1):
+        page = wrong_code(page)
+        assert page.status == 422
+        assert f"{left} tr" in page.words
+    page = wrong_code(page)
+    assert page.mark == "signin.refused"
+    page = person.give_password(begun(thief))
+    assert person.phone is not None
+    page = page.submit(page.form_with("code"), code=person.phone.code())
+    assert page.status == 429, "the right code during a lock is not told from a wrong one"
+    assert "paused" in page.words
+    assert 0 < int(page.headers["Retry-After"]) <= 361
+
+
+def test_a_known_browser_goes_on_while_others_burn_the_account(idp: Idp, person: Person) -> None:
+    hers = UserAgent(idp.origin, OFF_CAMPUS)
+    assert person.sign_in(begun(hers)).mark == "portal.home"
+    hers.send("POST", f"{idp.origin}/sign-out", None)
+    thief = UserAgent(idp.origin, ELSEWHERE)
+    page = person.give_password(begun(thief))
+    for _ in range(5):
+        page = wrong_code(page)
+    assert page.mark == "signin.refused"
+    hers.session.cookies.pop("idp", None)
+    assert person.sign_in(begun(hers)).mark == "portal.home"
+
+
+def test_a_stranger_locks_nobody_out(idp: Idp, person: Person) -> None:
+    hers = UserAgent(idp.origin, OFF_CAMPUS)
+    assert person.sign_in(begun(hers)).mark == "portal.home"
+    hers.session.cookies.pop("idp", None)
+    refused = [
+        wrong_password(UserAgent(idp.origin, f"203.0.113.{n}"), person.login).status
+        for n in range(100, 112)
+    ]
+    assert refused == [422] * 10 + [429] * 2
+    new_browser = person.give_password(begun(UserAgent(idp.origin, ELSEWHERE)))
+    assert new_browser.status == 429
+    assert "campus network" in new_browser.words, "it says what works meanwhile"
+    assert person.give_password(begun(hers)).mark == "signin.challenge"
+    assert person.give_password(begun(UserAgent(idp.origin, CAMPUS))).mark == "portal.home"
+
+
+def test_every_spelling_is_one_bucket(idp: Idp, person: Person) -> None:
+    login = person.login
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in login)
+    spellings = [login, login.upper(), f"{login} ", wide, login.title()]
+    found = [
+        wrong_password(UserAgent(idp.origin, f"198.18.0.{n}"), spellings[n % 5]).status
+        for n in range(12)
+    ]
+    assert found.count(429) == 2
+
+
+def test_nobody_is_answered_like_somebody(idp: Idp) -> None:
+    """Status by status, also when the limit is reached."""
+    statuses = {
+        login: [
+            wrong_password(UserAgent(idp.origin, f"198.18.{net}.{n}"), login).status
+            for n in range(12)
+        ]
+        for net, login in ((1, "dave"), (2, "nobody-of-that-name"))
+    }
+    assert statuses["dave"] == statuses["nobody-of-that-name"]
+
+
+def test_the_tenth_wrong_code_behind_a_right_password_warns_its_owner(
+    idp: Idp, person: Person
+) -> None:
+    before = len(events(idp, "wrong-codes.repeated"))
+    hers = UserAgent(idp.origin, OFF_CAMPUS)
+    assert person.sign_in(begun(hers)).mark == "portal.home"
+    hers.session.cookies.pop("idp", None)
+    for agent in (UserAgent(idp.origin, ELSEWHERE), hers):
+        page = person.give_password(begun(agent))
+        for _ in range(5):
+            page = wrong_code(page)
+    assert len(events(idp, "wrong-codes.repeated")) == before + 1
+
+
+def test_parallel_guesses_over_all_workers_are_no_more_than_allowed(
+    idp: Idp, person: Person
+) -> None:
+    """Keycloak CVE-2024-4629: what was verified is counted in the record, not on the page."""
+    before = len(events(idp, "factor.rejected"))
+    pages = [person.give_password(begun(UserAgent(idp.origin, f"198.19.0.{n}"))) for n in range(8)]
+    assert {page.mark for page in pages} == {"signin.challenge"}
+    start = threading.Barrier(64)
+
+    def guess(page: Page) -> None:
+        form = page.form_with("code")
+        values = {**dict(form.form_values()), "code": "000000"}
+        other = UserAgent(idp.origin, page.agent.address)
+        other.session.cookies.update(page.agent.session.cookies)
+        start.wait()
+        for _ in range(3):
+            other.once("POST", f"{idp.origin}{form.action.removeprefix(idp.origin)}", values)
+
+    threads = [threading.Thread(target=guess, args=(page,)) for page in pages for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(events(idp, "factor.rejected")) - before == 5
+
+
+def test_the_desk_unlocks(idp: Idp, person: Person) -> None:
+    thief = UserAgent(idp.origin, ELSEWHERE)
+    page = person.give_password(begun(thief))
+    for _ in range(5):
+        page = wrong_code(page)
+    done = idp.command("user", "unlock", person.login, "--reason", "called from the office")
+    assert done.returncode == 0, done.stderr
+    assert person.sign_in(begun(UserAgent(idp.origin, ELSEWHERE))).mark == "portal.home"
+
+
+def test_a_network_that_begins_too_many_sign_ins_waits(idp: Idp) -> None:
+    agent = UserAgent(idp.origin, "198.18.200.1")
+    statuses = [agent.once("POST", f"{idp.origin}/portal/signin", {}).status for _ in range(62)]
+    assert statuses == [303] * 60 + [429] * 2
+
+
+def test_a_spraying_network_is_slowed_for_unknown_browsers_alone(
+    idp: Idp, directory: slapd.Slapd, person: Person
+) -> None:
+    net = "198.18.201.1"
+    hers = UserAgent(idp.origin, net)
+    assert person.sign_in(begun(hers)).mark == "portal.home"
+    hers.session.cookies.pop("idp", None)
+    found = []
+    for n in range(51):
+        agent = UserAgent(idp.origin, net)
+        found.append(wrong_password(agent, f"guessed-name-{n}").status)
+    assert events(idp, "spray.suspected")
+    assert 429 in found
+    assert person.give_password(begun(hers)).mark == "signin.challenge"
