@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from idp_mfa.saml.names import PREFIXES, XML
 
@@ -19,6 +20,8 @@ _IN_ATTRIBUTE = str.maketrans(
 _UNDECLARED = {"", "xml"}
 _NAMESPACES = {**PREFIXES, "": "", "xml": XML}
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PLAIN = re.compile(r"[\w !#-%'-;=?@\[-`{-~]*", re.ASCII)
+"""What stands in text and in attributes alike just as it is: nearly all that we write."""
 
 
 class Canonical(str):
@@ -49,19 +52,30 @@ def written(element: Element) -> Canonical:
 
 def parts(element: Element, declared: frozenset[str] = frozenset()) -> tuple[str, list[str], str]:
     """Start tag, each child, end tag; ``declared`` are the prefixes that an ancestor declares."""
-    within = (
-        declared | {_prefix(name) for name in (element.name, *element.attributes)} - _UNDECLARED
-    )
-    start = [f"<{element.name}"]
-    start += (f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in sorted(within - declared))
-    start += (f' {name}="{_attribute(value)}"' for name, value in _ordered(element.attributes))
-    children = [_child(child, within) for child in element.children]
-    return "".join((*start, ">")), children, f"</{element.name}>"
+    given = element.attributes
+    shape = _shape(element.name, tuple(given), declared)
+    attributes = [f' {name}="{_attribute(given[name])}"' for name in shape.attributes]
+    children = [_child(child, shape.declared) for child in element.children]
+    return "".join((shape.start, *attributes, ">")), children, shape.end
 
 
-def _ordered(attributes: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Those without a prefix first, then by namespace and local name."""
-    return sorted(attributes.items(), key=lambda pair: (_namespace(pair[0]), pair[0]))
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What of an element depends on names alone, which are ours and few."""
+
+    start: str
+    attributes: tuple[str, ...]
+    end: str
+    declared: frozenset[str]
+
+
+@lru_cache(maxsize=1024)
+def _shape(name: str, attributes: tuple[str, ...], declared: frozenset[str]) -> _Shape:
+    within = declared | {_prefix(each) for each in (name, *attributes)} - _UNDECLARED
+    added = (f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in sorted(within - declared))
+    # Those without a prefix first, then by namespace and local name.
+    ordered = sorted(attributes, key=lambda each: (_namespace(each), each))
+    return _Shape("".join((f"<{name}", *added)), tuple(ordered), f"</{name}>", within)
 
 
 def _child(child: Element | str, declared: frozenset[str]) -> str:
@@ -73,20 +87,22 @@ def _child(child: Element | str, declared: frozenset[str]) -> str:
                 raise ValueError("a canonical element beneath its own prefix")
             return child
         case str():
-            return _checked(child).translate(_IN_TEXT)
+            return _escaped(child, _IN_TEXT)
         case Element():
             start, children, end = parts(child, declared)
             return "".join((start, *children, end))
 
 
 def _attribute(value: str) -> str:
-    return _checked(value).translate(_IN_ATTRIBUTE)
+    return _escaped(value, _IN_ATTRIBUTE)
 
 
-def _checked(value: str) -> str:
+def _escaped(value: str, escapes: Mapping[int, str]) -> str:
+    if _PLAIN.fullmatch(value) is not None:
+        return value
     if not representable(value):
         raise ValueError("text that XML cannot hold")
-    return value
+    return value.translate(escapes)
 
 
 def _prefix(name: str) -> str:
