@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,8 @@ class Browser:
         self._prefix = "" if self._plain else "__Host-"
         self._site = site
         self._addresses = addresses
+        # The same browser comes several times within a sign-in.
+        self._see = lru_cache(maxsize=512)(see)
         self._audit = audit
         self._clock = clock
         self._randomness = randomness
@@ -125,7 +128,7 @@ class Browser:
         """Where this request comes from."""
         name = self._addresses.header
         line = None if name is None else request.headers.get(name)
-        return see(request.remote_addr, () if line is None else (line,), self._addresses)
+        return self._see(request.remote_addr, () if line is None else (line,), self._addresses)
 
     def session_cookie(self) -> str | None:
         """The session cookie's value, as sent."""
@@ -279,8 +282,11 @@ class Browser:
         return Reference(g.reference)
 
     def _refuse_duplicates(self) -> Response | None:
-        for values in (request.args, request.form):
-            if any(len(several) > 1 for _, several in values.lists()):
+        # Most requests have neither, and to find out costs as much as all the rest of this.
+        query = request.args if request.query_string else None
+        form = request.form if request.content_type else None
+        for values in (query, form):
+            if values and any(len(several) > 1 for _, several in values.lists()):
                 return self.error("request", 400, request_problem="duplicate-parameter")
         return None
 

@@ -93,14 +93,15 @@ def received(
     if message.kind != "SAMLRequest":
         return NotAccepted(RequestProblem.MALFORMED, "no request")
     try:
-        claimed = expected.read(canonical(root))
+        claimed_octets = canonical(root)
+        claimed = expected.read(claimed_octets)
         provider = find(claimed.request.issuer or "")
         if provider is None:
             return NotAccepted(RequestProblem.UNKNOWN_SERVICE, "issuer")
         octets = _verified(root, message.signature, provider.signing_keys)
         if isinstance(octets, NotAccepted):
             return NotAccepted(octets.problem, octets.detail, provider.entity_id)
-        parsed = expected.read(octets)
+        parsed = claimed if octets == claimed_octets else expected.read(octets)
     except NotThis as error:
         return NotAccepted(RequestProblem.MALFORMED, str(error))
     signed = message.signature is not None or is_signed(root)
