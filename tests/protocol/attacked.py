@@ -20,11 +20,12 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import redis
 import xmlsec
+import yaml
 from lxml import etree
 
 from tests.servers import slapd, valkey
-from tests.servers.foreground import folder, free_port
-from tests.servers.idp import Idp, identity_provider
+from tests.servers.foreground import folder, free_port, listening, running
+from tests.servers.idp import PROGRAM, Idp, identity_provider
 from tests.servers.slapd import Slapd
 from tests.servers.valkey import Kind, StoreServer
 from tests.simulators.person import Person
@@ -108,9 +109,9 @@ class Attacker(UserAgent):
         """Put a cookie there that we did not give."""
         self.session.cookies.set(name, value, domain=urlsplit(self.idp).hostname or "", path="/")
 
-    def copy(self) -> Attacker:
-        """Another browser with all the cookies of this one."""
-        other = Attacker(self.idp, self.address, self.language)
+    def copy(self, node: str | None = None) -> Attacker:
+        """Another browser with all the cookies of this one, at this or another node."""
+        other = Attacker(node or self.idp, self.address, self.language)
         other.session.cookies.update(self.session.cookies)
         return other
 
@@ -244,6 +245,22 @@ def attacked() -> Iterator[Attacked]:
         finally:
             for browser in site.browsers:
                 browser.close()
+
+
+@contextlib.contextmanager
+def another_node(site: Attacked) -> Iterator[str]:
+    """A second process of the same provider: the same keys, store and directory, its own port."""
+    port = free_port()
+    settings = yaml.safe_load((site.idp.folder / "idp_mfa.yaml").read_text())
+    settings["server"]["bind"] = f"127.0.0.1:{port}"
+    file = site.idp.folder / "second.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    with running(
+        (*PROGRAM, "--config", str(file), "serve"),
+        log=site.idp.folder / "second.out",
+        ready=lambda: listening(port),
+    ):
+        yield f"http://127.0.0.1:{port}"
 
 
 def _impatient(directory: Slapd) -> dict[str, object]:

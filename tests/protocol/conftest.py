@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.protocol.attacked import Attacked, attacked
+from tests.protocol.attacked import Attacked, another_node, attacked
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
 from tests.servers.idp import Idp, identity_provider
@@ -27,6 +27,13 @@ def site() -> Iterator[Attacked]:
     """The one that all attacks are made on."""
     with attacked() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def second_node(site: Attacked) -> Iterator[str]:
+    """Another machine of the same provider, by its address."""
+    with another_node(site) as origin:
+        yield origin
 
 
 @pytest.fixture(scope="session")

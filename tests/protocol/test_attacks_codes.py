@@ -5,17 +5,13 @@ Advisories 11, 12, 22 and 27; what is spent and what is counted.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import yaml
 
 from tests.protocol.attacked import CAMPUS, Attacked, carried, filled, path_of
-from tests.servers.foreground import free_port, listening, running
 from tests.simulators.person import Person
 from tests.simulators.phone import STEP_SECONDS, Phone
 from tests.simulators.user_agent import Page
@@ -33,22 +29,6 @@ def phone_of(person: Person) -> Phone:
 def typed(page: Page, code: str) -> Page:
     """A code given on a yellow page."""
     return page.submit(page.form_with("code"), code=code)
-
-
-@pytest.fixture(scope="module")
-def second_node(site: Attacked) -> Iterator[str]:
-    """Another machine of the same provider: its own process, the same keys, store and directory."""
-    port = free_port()
-    settings = yaml.safe_load((site.idp.folder / "idp_mfa.yaml").read_text())
-    settings["server"]["bind"] = f"127.0.0.1:{port}"
-    file = site.idp.folder / "second.yaml"
-    file.write_text(yaml.safe_dump(settings))
-    with running(
-        (sys.executable, "-m", "idp_mfa", "--config", str(file), "serve"),
-        log=site.idp.folder / "second.out",
-        ready=lambda: listening(port),
-    ):
-        yield f"http://127.0.0.1:{port}"
 
 
 SPELLINGS = {

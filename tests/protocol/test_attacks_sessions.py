@@ -87,6 +87,18 @@ def test_after_log_out_an_answer_is_not_given_again(site: Attacked) -> None:
     assert is_dead(copied)
 
 
+def test_a_log_out_at_one_node_is_known_at_the_other(site: Attacked, second_node: str) -> None:
+    person = site.person()
+    agent, answer = signed_in(site, person)
+    there = agent.copy(second_node)
+    address = f"{second_node}{urlsplit(answer.url).path}"
+    assert carried(there.open(address))
+    assert person.login in there.open(f"{second_node}/").words
+    sign_out(agent)
+    assert not carried(there.open(address))
+    assert person.login not in there.open(f"{second_node}/").words
+
+
 def test_a_log_out_that_was_done_is_no_error_the_second_time(site: Attacked) -> None:
     agent, _ = signed_in(site, site.person())
     page = agent.open(f"{agent.idp}/sign-out")

@@ -366,3 +366,11 @@ def test_unknown_wrong_and_locked_look_the_same(site: Attacked) -> None:
             text = text.replace(own, "")
         seen.add((refused.status, json.dumps(sorted(refused.headers.keys())), text))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("name", ["admin", "root", "test", "administrator", "guest", "idp_mfa"])
+def test_no_account_answers_that_nobody_made(site: Attacked, name: str) -> None:
+    page = site.at_password(CAMPUS)
+    for password in (name, "password", f"demo-{name}", "changeit"):
+        refused = page.submit(page.form_with("password"), username=name, password=password)
+        assert (refused.mark, refused.status) == ("signin.password", 422)
