@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +60,8 @@ from idp_mfa.web.portal import PortalPages, portal_service
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.yaml_document import Problem, Problems, read
 
+MOST_DRIFT = timedelta(seconds=10)
+"""How far a clock may be off the store's: a third of a TOTP step."""
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
 
@@ -303,48 +305,34 @@ class House:
                 randomness=self.randomness,
             )
         )
-        health = Health(
-            {
-                "directory": self.directory.ping,
-                "store": self.store.ping,
-                "audit": self.audit.ping,
-                "keys": self._ping_keys,
-            }
-        )
+        health = Health(self.pings())
         routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
         browser.install(app, routes, _templates(self.settings.templates))
         return app
 
     # -- looking after it --------------------------------------------------------------------
 
-    def checks(self) -> Mapping[str, Callable[[], str]]:
-        """Each part, and how it says in words that it is well; ``Unavailable`` when it is not."""
+    def pings(self) -> Mapping[str, Callable[[], None]]:
+        """Each part that sign-ins need, and how it raises ``Unavailable`` when it is not there."""
         return {
-            "settings": lambda: self.settings.base_url,
-            "policy": self._check_policy,
-            "sealing key": lambda: f"{self.sealer.active} is active",
-            "signing key": lambda: f"{self.signing_keys.keys().active.id} signs",
-            "directory": self._check_directory,
-            "store": self._check_store,
-            "services": lambda: f"{len(self.registry.current().by_id)} registered",
-            "attributes": lambda: f"{len(self.release.rows)} release row(s)",
+            "directory": self.directory.ping,
+            "store": self.store.ping,
+            "audit": self.audit.ping,
+            "keys": self.ping_keys,
+            "clock": self.ping_clock,
         }
 
-    def _ping_keys(self) -> None:
+    def ping_keys(self) -> None:
+        """The keys that sign and seal load."""
         self.sealing_keys.ping()
         self.signing_keys.keys()
 
-    def _check_policy(self) -> str:
-        policy = self._policy
-        return f"{len(policy.rules)} rules, {len(policy.zones)} zones, {policy.version[:12]}"
-
-    def _check_directory(self) -> str:
-        self.directory.ping()
-        return "answers"
-
-    def _check_store(self) -> str:
-        facts = self.store_server.check_policy()
-        return f"{facts.name} {facts.version}, nothing is evicted"
+    def ping_clock(self) -> None:
+        """Our clock goes with the store's, which is the same for every node."""
+        ahead = self.clock() - self.store.now()
+        if abs(ahead) > MOST_DRIFT:
+            seconds = round(ahead.total_seconds())
+            raise Unavailable("clock", f"it is {seconds:+d} s from the store's: set it right")
 
 
 def factors_of(settings: Settings) -> dict[FactorName, Factor]:

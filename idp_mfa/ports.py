@@ -24,7 +24,7 @@ from idp_mfa.model import (
 class Unavailable(Exception):  # noqa: N818 - the name every layer speaks of
     """A part of the machinery cannot be reached or used now: nothing was decided, ask again.
 
-    ``part`` is one of "directory", "store", "audit", "registry", "mail", "keys".
+    ``part`` is one of "directory", "store", "audit", "registry", "mail", "keys", "clock".
     """
 
     def __init__(self, part: str, why: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import click
 
+from idp_mfa.cli.checks import Notice, checks, told
 from idp_mfa.cli.house import Program, as_json, echo_json
-from idp_mfa.ports import Unavailable
 
 
 @click.command()
@@ -16,18 +15,19 @@ from idp_mfa.ports import Unavailable
 @click.pass_obj
 def check(program: Program, as_json: bool) -> None:
     """Check configuration, policy, keys, directory, store, registry, audit and clock."""
-    house = program.house
-    found = {name: _told(look) for name, look in house.checks().items()}
+    found = {name: told(look) for name, look in checks(program.house).items()}
     if as_json:
-        echo_json({name: {"ok": ok, "says": says} for name, (ok, says) in found.items()})
+        echo_json({name: _plain(ok, says) for name, (ok, says) in found.items()})
     else:
         for name, (ok, says) in found.items():
-            click.echo(f"{'ok ' if ok else 'NOT'} {name + ':':14}{says}")
+            mark = "NOT " if not ok else "SOON" if isinstance(says, Notice) else "ok  "
+            click.echo(f"{mark} {name + ':':14}{_words(says)}")
     sys.exit(0 if all(ok for ok, _ in found.values()) else 1)
 
 
-def _told(look: Callable[[], str]) -> tuple[bool, str]:
-    try:
-        return True, look()
-    except Unavailable as error:
-        return False, error.why
+def _plain(ok: bool, says: str | Notice) -> dict[str, object]:
+    return {"ok": ok, "soon": isinstance(says, Notice), "says": _words(says)}
+
+
+def _words(says: str | Notice) -> str:
+    return says.says if isinstance(says, Notice) else says

@@ -82,6 +82,14 @@ class RedisStore:
         """A write, for a server that only answers may still refuse each of them."""
         self.put("ping", b"1", timedelta(seconds=1))
 
+    def now(self) -> datetime:
+        """The server's clock."""
+        match self._server.command("TIME"):
+            case [bytes(seconds), bytes(microseconds)] if (seconds + microseconds).isdigit():
+                return EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
+            case _:
+                raise self._server.unexpected()
+
     def _spend(self, script: Script, budgets: Sequence[Budget]) -> object:
         keys = [self._server.key(budget.key) for budget in budgets]
         arguments = [part for budget in budgets for part in _numbers(budget)]

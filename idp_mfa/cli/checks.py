@@ -1,0 +1,98 @@
+"""What ``idp-mfa check`` looks at, and how each part says in words that it is well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from idp_mfa.compose import House
+from idp_mfa.ports import Unavailable
+
+Look = Callable[[], "str | Notice"]
+
+_STAGES = (
+    (timedelta(days=7), "replace it now"),
+    (timedelta(days=30), "publish the next key now (idp-mfa key rotate)"),
+    (timedelta(days=60), "plan its successor (idp-mfa key rotate)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """It works, and somebody should look at it soon."""
+
+    says: str
+
+
+def checks(house: House) -> Mapping[str, Look]:
+    """Each part; ``Unavailable`` when it is not there."""
+    return {
+        "settings": lambda: house.settings.base_url,
+        "policy": lambda: _policy(house),
+        "sealing key": lambda: _sealing_key(house),
+        "signing key": lambda: f"{house.signing_keys.keys().active.id} signs",
+        "certificate": lambda: certificate(
+            house.signing_keys.keys().active.public.not_after, house.clock()
+        ),
+        "directory": lambda: _answers(house.directory.ping),
+        "store": lambda: _store(house),
+        "clock": lambda: _clock(house),
+        "audit": lambda: _answers(house.audit.ping),
+        "services": lambda: f"{len(house.registry.current().by_id)} registered",
+        "attributes": lambda: f"{len(house.release.rows)} release row(s)",
+    }
+
+
+def certificate(ends: datetime, now: datetime) -> str | Notice:
+    """How long the certificate of the active key lasts.
+
+    Signing goes on after its end, for services go by the key (SAML V2.0 Metadata Interoperability
+    Profile 2.5.1); some look at the date all the same.
+    """
+    left = ends - now
+    if left < timedelta(0):
+        return Notice(f"ended on {ends:%Y-%m-%d}: services that look at the date refuse us")
+    for stage, advice in _STAGES:
+        if left <= stage:
+            return Notice(f"ends on {ends:%Y-%m-%d}, in {left.days} days: {advice}")
+    return f"ends on {ends:%Y-%m-%d}"
+
+
+def _policy(house: House) -> str:
+    policy = house.policy()
+    return f"{len(policy.rules)} rules, {len(policy.zones)} zones, {policy.version[:12]}"
+
+
+def _sealing_key(house: House) -> str | Notice:
+    house.sealing_keys.ping()
+    ring = house.sealing_keys.current()
+    if ring.next is not None:
+        return Notice(f"{ring.active} is active; {ring.next} waits to be activated")
+    if len(ring.keys) > 1:
+        older = ", ".join(kid for kid in ring.keys if kid != ring.active)
+        return Notice(f"{ring.active} is active; {older} waits to be retired")
+    return f"{ring.active} is active"
+
+
+def _answers(ping: Callable[[], None]) -> str:
+    ping()
+    return "answers"
+
+
+def _store(house: House) -> str:
+    facts = house.store_server.check_policy()
+    return f"{facts.name} {facts.version}, nothing is evicted"
+
+
+def _clock(house: House) -> str:
+    house.ping_clock()
+    return "goes with the store's"
+
+
+def told(look: Look) -> tuple[bool, str | Notice]:
+    """Whether a part is there, and what it says."""
+    try:
+        return True, look()
+    except Unavailable as error:
+        return False, error.why
