@@ -9,9 +9,8 @@ from typing import assert_never
 
 from idp_mfa.directory.ldap_connections import Circuit, Servers, nobody, service_account
 from idp_mfa.directory.ldap_entries import EntryReader
-from idp_mfa.directory.ldap_message import Entry
 from idp_mfa.directory.ldap_socket import Stopwatch
-from idp_mfa.directory.ldap_wire import SUCCESS, Modification, Wire
+from idp_mfa.directory.ldap_wire import SUCCESS, Entry, Modification, Wire
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.directory.records import (
     Rewrite,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from idp_mfa.directory.ldap_message import Entry
 from idp_mfa.directory.ldap_standing import StandingReader, standing_reader
+from idp_mfa.directory.ldap_wire import Entry
 from idp_mfa.directory.options import LdapKind, LdapOptions
 from idp_mfa.directory.records import Stored, opened
 from idp_mfa.model import Account, User, UserId

@@ -2,24 +2,21 @@
 
 With ldap_socket the only place that speaks to ldap3. Its defaults follow referrals with the
 password to any host, check no certificate, wait for ever and read the schema: all are off here.
-Whatever it raises ends here as ``Unavailable``. Searches and binds go past it (ldap_message), on
-the connection that it opened.
+Whatever it raises ends here as ``Unavailable``.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 import ldap3
 from ldap3.core.exceptions import LDAPException
+from ldap3.protocol.rfc4511 import BindRequest, LDAPMessage, MessageID, ProtocolOp
 
-from idp_mfa.directory import ldap_filter, ldap_message
-from idp_mfa.directory.ldap_exchange import Exchange
-from idp_mfa.directory.ldap_message import Entry, Scope
 from idp_mfa.directory.ldap_socket import DeadlinedSocket, Stopwatch, VerifiedTls
 from idp_mfa.ports import Unavailable
 
@@ -29,9 +26,17 @@ SIZE_LIMIT_EXCEEDED = 4
 _PAGE = 500
 _PAGED_RESULTS = "1.2.840.113556.1.4.319"
 
-T = TypeVar("T")
 
-_RANGE = ";range="
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: attribute names in lower case, values as they came."""
+
+    dn: str
+    values: Mapping[str, tuple[bytes, ...]]
+
+    def first(self, name: str) -> bytes | None:
+        """The first value of an attribute, or None."""
+        return next(iter(self.values.get(name.lower(), ())), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class Wire:
             check_names=False,
             raise_exceptions=False,
         )
+        self._connection.send = self._send
         self._now = now
         self._operation = operation
         self._deadline = 0.0
@@ -103,32 +109,36 @@ class Wire:
         filter_: str,
         attributes: Sequence[str],
         *,
-        scope: Scope = "SUBTREE",
+        scope: Literal["BASE", "SUBTREE"] = "SUBTREE",
         size_limit: int = 0,
     ) -> tuple[Entry, ...]:
         """The entries found; more than the limit is no error, continuations are not followed."""
-        number = self._next_number()
-
-        def searched() -> tuple[int, list[Entry]]:
-            octets = ldap_filter.octets_of(filter_)
-            request = ldap_message.search_request(
-                number, base, octets, attributes, scope=scope, size_limit=size_limit
-            )
-            return self._exchange.search(number, request)
-
-        code, entries = self._within(self._patience, searched)
+        connection = self._connection
+        code = self._ask(
+            lambda: connection.search(
+                base,
+                filter_,
+                scope,
+                dereference_aliases=ldap3.DEREF_NEVER,
+                attributes=list(attributes) or [ldap3.NO_ATTRIBUTES],
+                size_limit=size_limit,
+            ),
+            self._patience,
+        )
         if code not in (SUCCESS, SIZE_LIMIT_EXCEEDED):
             raise Unavailable("directory", f"{self.uri}: a search ended with result {code}")
-        return tuple(self._complete(entry) for entry in entries)
+        return self._entries()
 
     def bind(self, dn: str, password: bytes) -> int:
         """The result code of one simple bind; the password goes byte for byte."""
-        number = self._next_number()
+        connection = self._connection
+        connection.user, connection.password = dn, password
+        connection.authentication = ldap3.SIMPLE
         self.spent = True
-        return self._within(
-            self._operation,
-            lambda: self._exchange.bind(number, ldap_message.bind_request(number, dn, password)),
-        )
+        try:
+            return self._ask(lambda: connection.bind(read_server_info=False), self._operation)
+        finally:
+            connection.password = None
 
     def modify(self, dn: str, modifications: Sequence[Modification]) -> int:
         """The result code of one Modify: per attribute first what goes, then what comes."""
@@ -177,21 +187,13 @@ class Wire:
             raise Unavailable("directory", why)
         if code != SUCCESS:
             raise Unavailable("directory", f"{self.uri}: a search ended with result {code}")
-        entries = tuple(
-            Entry(
-                one["dn"],
-                {name.lower(): tuple(values) for name, values in one["raw_attributes"].items()},
-            )
-            for one in connection.response or ()
-            if one["type"] == "searchResEntry"
-        )
-        return entries, connection.result["controls"][_PAGED_RESULTS]["value"]["cookie"]
+        return self._entries(), connection.result["controls"][_PAGED_RESULTS]["value"]["cookie"]
 
     @property
     def usable(self) -> bool:
         """Nothing says that the server has hung up."""
         held = self._connection.socket
-        return isinstance(held, DeadlinedSocket) and self._exchange.over and held.quiet
+        return isinstance(held, DeadlinedSocket) and held.quiet
 
     def close(self) -> None:
         """Let go without a word: of a socket shared by a fork only our end goes."""
@@ -201,58 +203,40 @@ class Wire:
     def _hold(self) -> None:
         plain = self._connection.socket
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        held = DeadlinedSocket(plain, self._now)
-        self._connection.socket = held
-        self._exchange = Exchange(held)
+        self._connection.socket = DeadlinedSocket(plain, self._now)
 
-    def _next_number(self) -> int:
-        return int(self._connection.server.next_message_id())
+    def _send(self, kind: str, request: BindRequest, controls: object = None) -> int:
+        """In place of ldap3's own, which makes text of a bind's password and keeps it."""
+        strategy = self._connection.strategy
+        if kind != "bindRequest":
+            return int(strategy.send(kind, request, controls))
+        number = int(self._connection.server.next_message_id())
+        message = LDAPMessage()
+        message["messageID"] = MessageID(number)
+        message["protocolOp"] = ProtocolOp().setComponentByName(kind, request)
+        strategy._outstanding[number] = {"type": kind}
+        strategy.sending(message)
+        return number
 
-    def _complete(self, entry: Entry) -> Entry:
-        """The entry with the values that Active Directory sends in pieces (MS-ADTS 3.1.1.3.1.3.3).
-
-        An attribute of more than some 1,500 values comes as ``memberOf;range=0-1499``.
-        """
-        pieces = [name for name in entry.values if _RANGE in name]
-        if not pieces:
-            return entry
-        values = dict(entry.values)
-        for name in pieces:
-            attribute, _, bounds = name.partition(_RANGE)
-            values[attribute] = values.pop(name) + self._after(entry.dn, attribute, bounds)
-        return replace(entry, values=values)
-
-    def _after(self, dn: str, attribute: str, bounds: str) -> tuple[bytes, ...]:
-        """The values of an attribute from behind a piece of it, whose bounds are first-last."""
-        last = bounds.partition("-")[2]
-        if last == "*":
-            return ()
-        if not last.isdigit():
-            raise Unavailable("directory", f"{self.uri}: {attribute} comes in unreadable pieces")
-        rest = f"{attribute}{_RANGE}{int(last) + 1}-*"
-        found = self.search(dn, "(objectClass=*)", (rest,), scope="BASE")
-        if len(found) != 1:
-            raise Unavailable("directory", f"{self.uri}: an entry was not found again")
-        return found[0].values.get(attribute, ())
+    def _entries(self) -> tuple[Entry, ...]:
+        return tuple(
+            Entry(
+                found["dn"],
+                {name.lower(): tuple(values) for name, values in found["raw_attributes"].items()},
+            )
+            for found in self._connection.response or ()
+            if found["type"] == "searchResEntry"
+        )
 
     def _ask(self, act: Callable[[], object], within: float) -> int:
-        """The result code of an operation by ldap3."""
         connection = self._connection
-
-        def asked() -> int:
-            connection.result = None
+        until = min(self._now() + within, self._deadline)
+        if isinstance(connection.socket, DeadlinedSocket):
+            connection.socket.until = until
+        connection.result = None
+        try:
             act()
             return SUCCESS if connection.result is None else int(connection.result["result"])
-
-        return self._within(within, asked)
-
-    def _within(self, seconds: float, act: Callable[[], T]) -> T:
-        held = self._connection.socket
-        until = min(self._now() + seconds, self._deadline)
-        if isinstance(held, DeadlinedSocket):
-            held.until = until
-        try:
-            return act()
         # A garbled answer makes ldap3 raise anything at all.
         except Exception as error:
             self.broken = True

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from idp_mfa.directory import ldap_filter
-
 LdapKind = Literal["openldap", "389ds", "ad"]
 
 STANDING: Mapping[LdapKind, Mapping[str, str]] = {
@@ -91,8 +89,6 @@ class LdapOptions:
             raise ValueError("uris must name a server")
         for uri in (*self.uris, *self.write_uris):
             self._check(uri)
-        for filter_ in (self.user_filter, self.group_filter):
-            self._check_filter(filter_)
         if self.user_filter and "{login}" not in self.user_filter:
             raise ValueError("user_filter must hold {login}")
         if self.group_filter and not self.group_base_dn:
@@ -109,12 +105,6 @@ class LdapOptions:
         guarded = parts.scheme == "ldaps" or self.start_tls
         if not (guarded or self.allow_plaintext or _is_loopback(parts.hostname)):
             raise ValueError(f"{uri} goes in clear: take ldaps:// or start_tls")
-
-    def _check_filter(self, filter_: str) -> None:
-        try:
-            ldap_filter.octets_of(filter_.replace("{login}", "_").replace("{dn}", "_") or "(a=*)")
-        except ValueError as error:
-            raise ValueError(f"{filter_} is no LDAP filter: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from idp_mfa.directory.ldap_message import message_of, whole
 from idp_mfa.directory.ldap_wire import Wire
 from idp_mfa.ports import Unavailable
-from tests.simulators.ldap_answers import done, entry, message
+from tests.simulators.ldap_answers import done, entry, message, number_of
 
 VALUES = tuple(f"cn=group{number}".encode() for number in range(3700))
 _ASKED = re.compile(rb"memberOf(?:;range=(\d+)-\*)?", re.IGNORECASE)
@@ -30,8 +29,7 @@ def server(answering: Answering) -> Iterator[Wire]:
             peer, _ = listener.accept()
             with peer, contextlib.suppress(OSError):
                 while request := peer.recv(4096):
-                    assert whole(request) == len(request)
-                    number = message_of(request).number
+                    number = number_of(request)
                     found = message(number, answering(request))
                     peer.sendall(found + message(number, done()))
 

@@ -89,7 +89,7 @@ def test_changes_go_on_and_none_is_lost(site: Site) -> None:
     for login in PEOPLE:
         bind(site.directory, login, credential())
     running, batch = site.under(BOTH), Resealing(site.under(BOTH))
-    done = {login: 1 for login in PEOPLE}
+    done = dict.fromkeys(PEOPLE, 1)
 
     def change() -> None:
         for number in range(2, 12):

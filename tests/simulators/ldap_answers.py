@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from idp_mfa.directory.ldap_message import element
+
+def element(tag: int, content: bytes) -> bytes:
+    """One element of BER, its length in the definite form."""
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes((tag, 0x80 | len(octets))) + octets + content
+
+
+def number_of(request: bytes) -> int:
+    """The message id of a request."""
+    start = 2 + (request[1] & 0x7F if request[1] & 0x80 else 0)
+    return int.from_bytes(request[start + 2 : start + 2 + request[start + 1]])
 
 
 def message(number: int, operation: bytes) -> bytes:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp_mfa.directory.ldap_entries import EntryReader, escaped, leaf_value
-from idp_mfa.directory.ldap_message import Entry
 from idp_mfa.directory.ldap_socket import tls_of
 from idp_mfa.directory.ldap_standing import filetime, generalized_time, standing_reader
+from idp_mfa.directory.ldap_wire import Entry
 from idp_mfa.directory.options import LdapOptions
 from idp_mfa.directory.typed import usable_login
 from idp_mfa.model import AccountState, UserId
