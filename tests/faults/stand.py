@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -76,15 +76,10 @@ class Stand:
 
     def people(self, count: int, *, enrolled: bool = True) -> list[Person]:
         """New people, with phones unless told otherwise."""
-        new = [
-            slapd.Person(f"visitor{next(_NUMBERS)}", "Visitor 客", ("students",))
-            for _ in range(count)
-        ]
+        new = [slapd.Person(f"visitor{next(_NUMBERS)}", "Visitor 客") for _ in range(count)]
         self.directory.add(new)
         logins = [each.login for each in new]
-        phones: Sequence[Phone | None] = (
-            set_up(self.idp, logins) if enrolled else [None] * len(logins)
-        )
+        phones: Sequence[Phone | None] = set_up(self, logins) if enrolled else [None] * len(logins)
         return [
             Person(login, f"demo-{login}", phone)
             for login, phone in zip(logins, phones, strict=True)
@@ -116,11 +111,19 @@ def wait_until(true: Any, seconds: float = _HEAL_SECONDS) -> None:
         time.sleep(0.1)
 
 
-def set_up(idp: Idp, logins: Sequence[str]) -> list[Phone]:
-    """Keys bound by the product itself, as the portal does."""
-    settings = load(idp.folder / "idp_mfa.yaml")
+def set_up(site: Stand, logins: Sequence[str]) -> list[Phone]:
+    """Keys bound by the product itself, as the portal does; not over the roads."""
+    settings = load(site.idp.folder / "idp_mfa.yaml")
     assert isinstance(settings, Settings), settings
-    house = compose(settings)
+    assert settings.directory.ldap is not None
+    ldap = replace(settings.directory.ldap, uris=(site.directory.uri,))
+    house = compose(
+        replace(
+            settings,
+            store=replace(settings.store, url=site.store.tcp_url),
+            directory=replace(settings.directory, ldap=ldap),
+        )
+    )
     phones = []
     for login in logins:
         account = house.directory.find(login)

@@ -52,6 +52,10 @@ class Visitor(Attacker):
     """Follows redirects within the identity provider, like the attacker, and harms nobody."""
 
     page_address: str | None = None
+    in_trouble = False
+    """A step failed and was not yet tried again."""
+
+    __eq__, __hash__ = object.__eq__, object.__hash__
 
     def tried(
         self, act: Callable[[], Page], otherwise: Callable[[], Page], noted: list[str]
@@ -61,10 +65,12 @@ class Visitor(Attacker):
         if not failed(page):
             assert page is not None
             return page
+        self.in_trouble = True
         noted.append("no answer" if page is None else f"{page.status} {page.url}")
         time.sleep(PAUSE_SECONDS)
         first = page
         page = self._attempt(otherwise if first is None else lambda: way_on(first))
+        self.in_trouble = False
         if failed(page):
             text = "no answer" if page is None else f"{page.status} {page.url}\n{page.words[:300]}"
             raise NotHealed(f"{noted[-1]}, then {text}")
@@ -129,5 +135,5 @@ class Visitor(Attacker):
     def _attempt(self, act: Callable[[], Page]) -> Page | None:
         try:
             return act()
-        except requests.ConnectionError:
+        except requests.RequestException:
             return None
