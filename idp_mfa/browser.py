@@ -41,6 +41,20 @@ _ERROR_OF_STATUS = {
 }
 
 
+_ON_EVERY_ANSWER = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    (
+        "Permissions-Policy",
+        "publickey-credentials-get=(self), publickey-credentials-create=(self), "
+        "camera=(), microphone=(), geolocation=()",
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of a face's table of addresses."""
@@ -299,15 +313,7 @@ class Browser:
             headers["Vary"] = "Cookie, Accept-Language"
         if "Content-Security-Policy" not in headers:
             headers["Content-Security-Policy"] = content_security_policy(None)
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["X-Frame-Options"] = "DENY"
-        headers["Referrer-Policy"] = "no-referrer"
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        headers["Permissions-Policy"] = (
-            "publickey-credentials-get=(self), publickey-credentials-create=(self), "
-            "camera=(), microphone=(), geolocation=()"
-        )
+        headers.extend(_ON_EVERY_ANSWER)
         if not self._plain:
             headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
         if request.args.get("lang") in locale.LANGUAGES:

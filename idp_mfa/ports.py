@@ -198,8 +198,8 @@ class StateStore(Protocol):
         """One try from every budget in one act, or from none."""
         ...
 
-    def refund(self, reservation: Reservation) -> None:
-        """A right answer gives its own try back; earlier failures stay."""
+    def refund(self, reservation: Reservation, cleared: Sequence[Budget] = ()) -> None:
+        """A right answer gives its own try back; earlier failures stay, except in ``cleared``."""
         ...
 
     def clear(self, budgets: Sequence[Budget]) -> None:

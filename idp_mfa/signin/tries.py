@@ -94,9 +94,9 @@ class Tries:
     def password_right(self, done: PasswordTry) -> None:
         """Give the try back; failures in a row end here."""
         parts = self.parts
-        parts.store.refund(done.taken)
-        if done.user_id is not None:
-            parts.store.clear(parts.throttle.password_in_a_row(done.user_id))
+        user_id = done.user_id
+        in_a_row = () if user_id is None else parts.throttle.password_in_a_row(user_id)
+        parts.store.refund(done.taken, in_a_row)
         if done.standpoint.trust is Trust.UNTRUSTED:
             parts.store.reserve((parts.throttle.spray_successes(done.standpoint.seen),))
 
@@ -152,8 +152,7 @@ class Tries:
 
     def factor_right(self, done: FactorTry) -> None:
         """Give the try back; failures in a row end here."""
-        self.parts.store.refund(done.taken)
-        self.parts.store.clear((self.parts.throttle.in_a_row(done.user_id),))
+        self.parts.store.refund(done.taken, (self.parts.throttle.in_a_row(done.user_id),))
 
     def factor_wrong(self, transaction: Transaction, done: FactorTry, seen: Seen) -> None:
         """After so many failures behind a right password its owner is told, once a day."""

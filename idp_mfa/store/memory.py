@@ -92,8 +92,8 @@ class MemoryStore:
             self._kept.update({budget.key: spent[budget].kept for budget in budgets})
             return Reservation(tuple(budgets), min(each.left for each in spent.values()))
 
-    def refund(self, reservation: Reservation) -> None:
-        """Give one try back to each budget."""
+    def refund(self, reservation: Reservation, cleared: Sequence[Budget] = ()) -> None:
+        """Give one try back to each budget, and forget what was spent of others."""
         with self._lock:
             now = self._now()
             for budget in reservation.budgets:
@@ -108,6 +108,8 @@ class MemoryStore:
                     case Bucket(_, _, refill):
                         full_at = number - milliseconds(refill)
                         self._kept[budget.key] = _Kept(b"%d" % max(full_at, now), full_at)
+            for budget in cleared:
+                self._kept.pop(budget.key, None)
 
     def clear(self, budgets: Sequence[Budget]) -> None:
         """Forget what was spent."""

@@ -229,6 +229,15 @@ def test_a_refund_gives_back_one_try_and_leaves_earlier_failures(store: StateSto
     assert reserved(store.reserve((budgets[1],))).left == 2
 
 
+def test_a_refund_forgets_what_is_cleared_with_it(store: StateStore) -> None:
+    row, window = Window("row", 3, HOUR), Window("w", 3, MINUTE)
+    reserved(store.reserve((row, window)))
+    right = reserved(store.reserve((row, window)))
+    store.refund(right, (row,))
+    assert reserved(store.reserve((row,))).left == 2
+    assert reserved(store.reserve((window,))).left == 1
+
+
 def test_a_refund_never_gives_more_than_the_budget(store: StateStore) -> None:
     budgets = (Window("w", 3, MINUTE), Bucket("b", 3, HOUR))
     answer = reserved(store.reserve(budgets))

@@ -193,7 +193,7 @@ def interrupt_between(caller: str, called: str) -> None:
     sys.settrace(trace)
 
 
-@pytest.mark.parametrize("called", ["send_command", "read_response", "give_back"])
+@pytest.mark.parametrize("called", ["send_packed_command", "read_response", "give_back"])
 def test_an_interrupted_command_leaves_no_answer_for_the_next(
     redis_store: RedisStore, called: str
 ) -> None:

@@ -1,12 +1,14 @@
 #!lua
--- One try back to every budget.
+-- One try back to every budget; those without numbers are forgotten.
 -- KEYS: one for each budget. ARGV: for each budget "window" or "bucket", its size, its milliseconds.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 for i, key in ipairs(KEYS) do
   local kept = redis.call('GET', key)
-  if kept then
+  if not ARGV[3 * i] then
+    redis.call('DEL', key)
+  elseif kept then
     if not string.match(kept, '^%d+$') then
       return redis.error_reply('NOTANUMBER a counter holds no number')
     end

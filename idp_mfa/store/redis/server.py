@@ -143,7 +143,7 @@ class RedisServer:
     def _exchange(self, parts: Sequence[Part]) -> object:
         connection = self._connections.take()
         try:
-            connection.send_command(*parts)
+            connection.send_packed_command([_packed(parts)])
             return connection.read_response()
         except exceptions.ReadOnlyError:
             # The name may lead to the new primary by the next connection.
@@ -157,6 +157,14 @@ class RedisServer:
             raise
         finally:
             self._connections.give_back(connection)
+
+
+def _packed(parts: Sequence[Part]) -> bytes:
+    """A command as an array of bulk strings (RESP2)."""
+    octets = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    return b"*%d\r\n" % len(octets) + b"".join(
+        [b"$%d\r\n%b\r\n" % (len(each), each) for each in octets]
+    )
 
 
 class _PasswordFile(CredentialProvider):

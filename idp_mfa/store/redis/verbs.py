@@ -59,7 +59,9 @@ class RedisStore:
 
     def reserve(self, budgets: Sequence[Budget]) -> Reservation | Throttled:
         """One try from every budget in one act, or from none."""
-        match self._spend(scripts.RESERVE, sound(budgets)):
+        keys = [self._server.key(budget.key) for budget in sound(budgets)]
+        arguments = [part for budget in budgets for part in _numbers(budget)]
+        match self._server.run(scripts.RESERVE, keys, arguments):
             case [1, int(left)]:
                 return Reservation(tuple(budgets), left)
             case [0, int(until), int(blocking)] if 1 <= blocking <= len(budgets):
@@ -67,9 +69,11 @@ class RedisStore:
             case _:
                 raise self._server.unexpected()
 
-    def refund(self, reservation: Reservation) -> None:
-        """Give one try back to each budget."""
-        if self._spend(scripts.REFUND, reservation.budgets) != 1:
+    def refund(self, reservation: Reservation, cleared: Sequence[Budget] = ()) -> None:
+        """Give one try back to each budget, and forget what was spent of others."""
+        keys = [self._server.key(budget.key) for budget in (*reservation.budgets, *cleared)]
+        arguments = [part for budget in reservation.budgets for part in _numbers(budget)]
+        if self._server.run(scripts.REFUND, keys, arguments) != 1:
             raise self._server.unexpected()
 
     def clear(self, budgets: Sequence[Budget]) -> None:
@@ -89,11 +93,6 @@ class RedisStore:
                 return EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
             case _:
                 raise self._server.unexpected()
-
-    def _spend(self, script: Script, budgets: Sequence[Budget]) -> object:
-        keys = [self._server.key(budget.key) for budget in budgets]
-        arguments = [part for budget in budgets for part in _numbers(budget)]
-        return self._server.run(script, keys, arguments)
 
     def _yes(self, script: Script, key: str, *arguments: Part) -> bool:
         match self._server.run(script, [self._server.key(key)], arguments):
