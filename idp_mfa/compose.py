@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from flask import Flask
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
@@ -60,6 +60,9 @@ from idp_mfa.web.portal import PortalPages, portal_service
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.yaml_document import Problem, Problems, read
 
+if TYPE_CHECKING:
+    from idp_mfa.metrics import Facts, Metrics
+
 MOST_DRIFT = timedelta(seconds=10)
 """How far a clock may be off the store's: a third of a TOTP step."""
 _LOG = logging.getLogger("idp_mfa")
@@ -91,6 +94,7 @@ class House:
         self.settings = settings
         self.clock = clock
         self.randomness = randomness
+        self.metrics: Metrics | None = None
         self.factors = factors_of(settings)
         kinds = {name: factor.may_show for name, factor in self.factors.items()}
         self._policy = _usable(load_policy(_text(settings.policy), str(settings.policy), kinds))
@@ -98,6 +102,14 @@ class House:
     def policy(self) -> Policy:
         """The policy in force."""
         return self._policy
+
+    def counted(self) -> Metrics:
+        """Begin to count; before the first other part is asked for."""
+        # The library decides at its import whether it counts for one process or for many.
+        from idp_mfa.metrics import Metrics
+
+        self.metrics = Metrics(self.factors, self._facts, self.clock, time.monotonic)
+        return self.metrics
 
     # -- adapters ----------------------------------------------------------------------------
 
@@ -145,7 +157,7 @@ class House:
         """The record, and its look-up window in the store."""
         options = self.settings.audit
         window = RedisAuditWindow(self.store_server, options.window_length, options.window_kept)
-        return audit_trail(options, window)
+        return audit_trail(options, window, [] if self.metrics is None else [self.metrics])
 
     @cached_property
     def registry(self) -> SharedRegistry:
@@ -261,6 +273,8 @@ class House:
         self.signing_keys.keys()
         self.sealing_keys.current()
         app = Flask("idp_mfa.web", static_folder="static", template_folder=None)
+        if self.metrics is not None:
+            self.metrics.watch(app)
         browser = Browser(
             base_url=self.settings.base_url,
             site=self.settings.site,
@@ -322,6 +336,31 @@ class House:
             "clock": self.ping_clock,
         }
 
+    def _facts(self) -> Facts:
+        from idp_mfa.metrics import Facts, KeyFacts
+
+        signing = (
+            KeyFacts(
+                "signing",
+                row.id,
+                row.state.value,
+                row.since,
+                self.signing_keys.key(row.id).public.not_after,
+            )
+            for row in self.signing_keys.rows()
+        )
+        sealing = (
+            KeyFacts("sealing", kid, state, made, None)
+            for kid, state, made in self.sealing_keys.rows()
+        )
+        server = self.settings.server
+        return Facts(
+            parts={name: _is_there(ping) for name, ping in self.pings().items()},
+            policy=self._policy.version[:12],
+            keys=(*signing, *sealing),
+            threads=server.workers * server.threads,
+        )
+
     def ping_keys(self) -> None:
         """The keys that sign and seal load."""
         self.sealing_keys.ping()
@@ -343,6 +382,14 @@ def factors_of(settings: Settings) -> dict[FactorName, Factor]:
         message = f"factors: {', '.join(unknown)} is not a factor; there is {', '.join(shipped)}"
         raise NotComposed(Problems((Problem("settings", 1, 1, message),)))
     return {name: shipped[name] for name in settings.factors}
+
+
+def _is_there(ping: Callable[[], None]) -> bool:
+    try:
+        ping()
+    except Unavailable:
+        return False
+    return True
 
 
 def _usable(found: T | Problems) -> T:

@@ -11,7 +11,7 @@ import stat
 from binascii import Error as BadBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -110,6 +110,15 @@ class SealingKeyFolder:
                 log.error("the changed ring of sealing keys is not taken: %s", error.why)
             self._wrong = error
         return self._ring
+
+    def rows(self) -> tuple[tuple[str, str, datetime], ...]:
+        """Each key that opens: its id, its state, and when it was made."""
+        ring = self.current()
+        states = {ring.active: "active"} | ({} if ring.next is None else {ring.next: "next"})
+        return tuple(
+            (kid, states.get(kid, "decrypt"), _made(self._folder / f"{kid}.key"))
+            for kid in ring.keys
+        )
 
     def ping(self) -> None:
         """Nothing, or ``Unavailable`` if the files do not hold a whole ring now."""
@@ -213,6 +222,13 @@ class _Lists:
     @property
     def opening(self) -> tuple[str, ...]:
         return (self.active, *(() if self.next is None else (self.next,)), *self.decrypt)
+
+
+def _made(place: Path) -> datetime:
+    try:
+        return datetime.fromtimestamp(place.stat().st_mtime, UTC)
+    except OSError as error:
+        raise Unavailable("keys", f"{place} cannot be read: {error.strerror}") from None
 
 
 def _stamp(folder: Path) -> tuple[int, int]:

@@ -33,6 +33,7 @@ from idp_mfa.yaml_document import Plain, Problem, Problems, place, plain, read
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 _CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 """What a path may begin with under systemd (LoadCredential=)."""
 
@@ -70,6 +71,25 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsOptions:
+    """``bind`` is HOST:PORT, for Prometheus alone; without it nothing is counted."""
+
+    bind: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.bind is not None and not _HOST_AND_PORT.fullmatch(self.bind):
+            raise ValueError("bind must be HOST:PORT")
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Where to listen, if anywhere."""
+        if self.bind is None:
+            return None
+        host, _, port = self.bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, slots=True)
 class TotpOptions:
     """``issuer`` is what people see in their app: short ASCII, without a colon."""
 
@@ -101,6 +121,7 @@ class Settings:
     saml: SamlOptions
     site: SiteOptions = field(default_factory=SiteOptions)
     server: ServerOptions = field(default_factory=ServerOptions)
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     factors: tuple[FactorName, ...] = (FactorName("totp"),)
     totp: TotpOptions = field(default_factory=TotpOptions)

@@ -112,12 +112,18 @@ class AuditTrail:
             self._window_rests_until = record.at + WINDOW_REST
 
 
-def audit_trail(options: AuditOptions, window: AuditWindow) -> AuditTrail:
-    """The trail that settings describe; nothing is opened before the first record."""
+def audit_trail(
+    options: AuditOptions, window: AuditWindow, others: Sequence[Sink] = ()
+) -> AuditTrail:
+    """The trail that settings describe; nothing is opened before the first record.
+
+    ``others`` read along.
+    """
     file = None if options.file is None else JsonLines(options.file, options.sync)
     address = options.syslog_address
     syslog = None if address is None else Syslog(address, socket.gethostname())
-    return AuditTrail([sink for sink in (file, syslog) if sink is not None], window, file)
+    sinks = [sink for sink in (file, syslog, *others) if sink is not None]
+    return AuditTrail(sinks, window, file)
 
 
 def _records(lines: Sequence[str]) -> Sequence[AuditRecord]:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import gc
+import os
 import runpy
-from collections.abc import Callable
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 from gunicorn.app.base import BaseApplication
 
 from idp_mfa import assets
-from idp_mfa.cli.house import Program
+from idp_mfa.cli.house import Program, fail
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn's settings from conf/gunicorn.conf.py and from ours; no command line of its own."""
 
-    def __init__(self, program: Program, make: Callable[[], Any]) -> None:
+    def __init__(
+        self, program: Program, make: Callable[[], Any], hooks: Mapping[str, Callable[..., None]]
+    ) -> None:
         self._program = program
         self._make = make
+        self._hooks = hooks
         super().__init__()
 
     def load_config(self) -> None:
@@ -30,6 +39,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "workers": server.workers,
             "threads": server.threads,
             "graceful_timeout": int(server.graceful_timeout.total_seconds()),
+            **self._hooks,
         }
         for name, value in values.items():
             if name in self.cfg.settings:
@@ -47,4 +57,50 @@ class _Server(BaseApplication):  # type: ignore[misc]
 @click.pass_obj
 def serve(program: Program) -> None:
     """Serve sign-ins with the real directory and store."""
-    _Server(program, program.house.application).run()
+    address = program.settings.metrics.address
+    if address is None:
+        _Server(program, program.house.application, {}).run()
+        return
+    with _listening(address) as listener, _shared_folder() as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        _Server(program, program.house.application, _counting(program, listener)).run()
+
+
+def _counting(program: Program, listener: socket.socket) -> Mapping[str, Callable[..., None]]:
+    counted = program.house.counted()
+    from idp_mfa import metrics  # noqa: PLC0415 - after the folder is named
+
+    def post_fork(_arbiter: object, _worker: object) -> None:
+        metrics.serve(listener, counted)
+
+    def child_exit(_arbiter: object, worker: Any) -> None:
+        metrics.forget(worker.pid)
+
+    return {"post_fork": post_fork, "child_exit": child_exit}
+
+
+@contextmanager
+def _listening(address: tuple[str, int]) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server(address, family=_family(address[0]))
+    except OSError as error:
+        fail(f"metrics: {address[0]} port {address[1]}: {error.strerror}")
+    with listener:
+        yield listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+@contextmanager
+def _shared_folder() -> Iterator[Path]:
+    """In memory where there is a place for it; removed by who made it, not by a worker."""
+    maker = os.getpid()
+    memory = Path("/dev/shm")  # noqa: S108 - a new folder with a name of its own
+    place = Path(tempfile.mkdtemp("", "idp_mfa-metrics-", memory if memory.is_dir() else None))
+    try:
+        yield place
+    finally:
+        if os.getpid() == maker:
+            shutil.rmtree(place, ignore_errors=True)
