@@ -22,7 +22,7 @@ from idp_mfa.model import (
     Verification,
 )
 from idp_mfa.policy.model import Deny
-from idp_mfa.ports import PasswordAnswer, Throttled
+from idp_mfa.ports import PasswordAnswer, Throttled, Unavailable
 from idp_mfa.session import Session, counting
 from idp_mfa.signin.answering import Answers
 from idp_mfa.signin.flow import (
@@ -162,7 +162,12 @@ class SignIn:
         if isinstance(taken, Throttled):
             parts.record(AuditEvent.LIMIT_REACHED, found, seen, user_id, of=PASSWORD)
             return PasswordThrottled(found, taken.until - parts.clock())
-        answer = parts.directory.authenticate(account, typed.password)
+        try:
+            answer = parts.directory.authenticate(account, typed.password)
+        except Unavailable:
+            # Nothing was learnt by this try: an outage must not lock people out afterwards.
+            parts.store.refund(taken.taken)
+            raise
         if (
             account is None
             or answer is not PasswordAnswer.RIGHT
@@ -224,10 +229,11 @@ class SignIn:
             return Stale(found)
         parts, tries = self._parts, self._tries
         user, factor = state.choice.user, state.challenge.factor
-        taken = tries.factor(found, user.id, tries.standpoint(user.id, device_cookie, seen))
+        # Before a try is taken: a directory that does not answer costs nobody one.
         account = self._recognition.account(user)
         if account is None:
             return At(self._moves.end(found, Refusal.ACCOUNT, seen))
+        taken = tries.factor(found, user.id, tries.standpoint(user.id, device_cookie, seen))
         if isinstance(taken, Throttled):
             parts.record(AuditEvent.LIMIT_REACHED, found, seen, user.id, of=factor)
             if tries.factor_shut(taken, found, account, factor) or tries.ends_the_sign_in(

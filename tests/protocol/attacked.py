@@ -25,7 +25,7 @@ from lxml import etree
 
 from tests.servers import slapd, valkey
 from tests.servers.foreground import folder, free_port, listening, running
-from tests.servers.idp import PROGRAM, Idp, identity_provider
+from tests.servers.idp import PROGRAM, WIDE, Idp, identity_provider
 from tests.servers.slapd import Slapd
 from tests.servers.valkey import Kind, StoreServer
 from tests.simulators.person import Person
@@ -234,6 +234,7 @@ def attacked() -> Iterator[Attacked]:
             more={
                 "audit": {"file": str(place / "audit.jsonl")},
                 "directory": {"ldap": _impatient(directory)},
+                "limits": {**WIDE, "password_burst": 10},
             },
         ) as idp,
     ):

@@ -147,8 +147,8 @@ def test_what_is_read_in_the_store_opens_nothing(site: Attacked) -> None:
         for half in (each["secret_hash"], "", each["handle"]):
             thief.plant("idp", f"{each['handle']}.{half}")
             assert person.login not in thief.open(f"{site.idp.origin}/").text
-    thief = site.browser()
-    for each in transactions:
+    for each in transactions[-20:]:
+        thief = site.browser()
         thief.plant(f"idp-tx-{each['id']}", each["browser"])
         seen = thief.open(f"{site.idp.origin}/signin/{each['id']}")
         assert (seen.mark, seen.status) == ("signin.moved", 409)
@@ -159,7 +159,8 @@ def test_every_key_of_the_store_has_an_end(site: Attacked, somebody: Person) -> 
     somebody.give_password(site.at_password())
     with redis.Redis(unix_socket_path=str(site.store.socket)) as client:
         lasting = [key for key in client.scan_iter() if client.ttl(key) == -1]
-    assert [key for key in lasting if b"registry" not in key] == []
+    kept = (b"idp_mfa:registry:", b"idp_mfa:outbox")
+    assert [key for key in lasting if not key.startswith(kept)] == []
 
 
 # -- cookies ---------------------------------------------------------------------------------
