@@ -50,8 +50,9 @@ NOT_DIGITS = {
 
 
 @pytest.fixture(scope="module")
-def used(site: Attacked) -> tuple[Person, str]:
+def used(site: Attacked, second_node: str) -> tuple[Person, str]:
     """Somebody, and a code of theirs that was used a moment ago and would still be in time."""
+    assert second_node, "it is up before the code is given, so that none grows old meanwhile"
     person = site.person()
     page = site.at_code(person)
     wait_for_room()

@@ -279,6 +279,21 @@ def test_the_back_button_finds_where_the_sign_in_stands(site: Attacked) -> None:
     assert site.events(person).count("factor.rejected") == 0
 
 
+def test_a_form_of_another_version_moves_nothing(site: Attacked) -> None:
+    person = site.person()
+    old = site.at_code(person)
+    asked = {**filled(old, "code"), "factor": "totp"}
+    new = old.agent.send("POST", f"{site.idp.origin}/signin/{id_of(old)}/choose", asked)
+    assert version_of(new) != version_of(old)
+    assert person.phone is not None
+    code = person.phone.code()
+    for version in (version_of(old), "", "-1", "99", "99999999", "１", f"{version_of(new)}.0"):
+        stands = new.submit(new.form_with("code"), code=code, version=version)
+        assert (stands.mark, version_of(stands)) == ("signin.challenge", version_of(new))
+    assert "factor.rejected" not in site.events(person)
+    assert carried(new.submit(new.form_with("code"), code=code))
+
+
 def test_another_person_cannot_continue_a_sign_in(site: Attacked) -> None:
     person, other = site.person(), site.person()
     password_page = site.at_password()
