@@ -36,6 +36,7 @@ from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.registry.shared import SharedRegistry
+from idp_mfa.rollback import Watched
 from idp_mfa.saml.attributes import Release
 from idp_mfa.saml.description import describe
 from idp_mfa.saml.endpoints import SamlEndpoints
@@ -207,8 +208,8 @@ class House:
         """The sign-in."""
         return SignIn(
             SignInParts(
-                directory=self.directory,
-                credentials=self.directory,
+                directory=self.watched,
+                credentials=self.watched,
                 store=self.store,
                 audit=self.audit,
                 sessions=self.sessions,
@@ -225,10 +226,22 @@ class House:
         )
 
     @cached_property
+    def watched(self) -> Watched:
+        """The directory as use cases see it: nothing of the past is taken for the present."""
+        return Watched(
+            self.directory,
+            self.directory,
+            self.store,
+            audit=self.audit,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
     def enrolments(self) -> Enrolments:
         """Set-ups of factors."""
         return Enrolments(
-            credentials=self.directory,
+            credentials=self.watched,
             store=self.store,
             factors=self.factors,
             throttle=self.throttle,
@@ -240,8 +253,8 @@ class House:
     def helpdesk(self) -> HelpDesk:
         """What staff may do."""
         return HelpDesk(
-            self.directory,
-            self.directory,
+            self.watched,
+            self.watched,
             self.store,
             self.audit,
             self.throttle,

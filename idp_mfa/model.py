@@ -128,12 +128,14 @@ class Credentials:
 
     ``unreadable`` counts records that did not open (moved, edited, of an unknown key, or not in
     the manifest): they are never accepted and never "not enrolled". ``version`` is the opaque
-    value that a change must name, so that of two changes one loses.
+    value that a change must name, so that of two changes one loses. ``generation`` rises with every
+    change; 0 is that of no manifest, or of one that does not open.
     """
 
     records: tuple[Credential, ...]
     unreadable: int
     version: bytes | None
+    generation: int = 0
 
     @property
     def has_none(self) -> bool:

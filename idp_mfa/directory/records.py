@@ -2,8 +2,8 @@
 
 The manifest lists each record's id, kind, generation and SHA-256 digest. A record that somebody
 else added, removed, copied, moved or edited therefore shows: it is counted as unreadable, and stays
-counted through later changes until ``cleared``. What cannot show is a whole state of the past put
-back, manifest and records together.
+counted through later changes until ``cleared``. A whole state of the past put back, manifest and
+records together, does not show here but by its generation, which rises with every change.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from idp_mfa.ports import Change, ChangeAnswer, Holder
 from idp_mfa.sealed import Header, Sealer, Unreadable, header_of
 
 _MANIFEST = "manifest"
+_MOST_BELIEVED = 2**40
+"""The highest generation that is believed of a manifest which does not open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,15 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
-    """``lost`` counts manifests before this one that did not open: nobody knows what they held."""
+    """``lost`` counts manifests before this one that did not open: nobody knows what they held.
+
+    Of one that does not open itself the generation is what it says in clear.
+    """
 
     generation: int
     entries: tuple[_Entry, ...]
     lost: int
+    opens: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +91,24 @@ def opened(stored: Stored, user: UserId, sealer: Sealer) -> Credentials:
         tuple(held.credential for held in contents.held.values()),
         contents.unreadable,
         stored.manifest,
+        contents.manifest.generation if contents.manifest.opens else 0,
     )
 
 
 def rewritten(
     stored: Stored, user: UserId, read: Credentials, changes: Sequence[Change], sealer: Sealer
 ) -> Rewrite | ChangeAnswer:
-    """The rewrite that makes the changes, or LOST_RACE if they were decided on something older."""
+    """The rewrite that makes the changes, or LOST_RACE if they were decided on something older.
+
+    Where ``read`` knows of a higher generation than stands there, a state of the past was put back:
+    nothing of it is taken over, and it counts as one lost manifest.
+    """
     if stored.manifest != read.version:
         return ChangeAnswer.LOST_RACE
     contents = _contents(stored, user, sealer)
+    if contents.manifest.generation < read.generation:
+        past = _Manifest(read.generation, (), contents.manifest.lost + 1)
+        contents = _Contents(past, {}, len(stored.records) + past.lost)
     entries = {entry.id: entry for entry in contents.manifest.entries}
     remove, add = [], []
     for change in changes:
@@ -124,7 +138,7 @@ def cleared(
     """The rewrite that takes everything out, what does not open too."""
     if stored.manifest != read.version:
         return ChangeAnswer.LOST_RACE
-    generation = _contents(stored, user, sealer).manifest.generation + 1
+    generation = max(_contents(stored, user, sealer).manifest.generation, read.generation) + 1
     empty = _sealed_manifest(_Manifest(generation, (), 0), user, sealer)
     return Rewrite(stored.records, (), stored.manifest, empty)
 
@@ -196,8 +210,9 @@ def _manifest(stored: Stored, user: UserId, sealer: Sealer) -> _Manifest:
     if stored.manifest is None:
         return _Manifest(0, (), 1 if stored.records else 0)
     header = header_of(stored.manifest)
-    generation = 0 if isinstance(header, Unreadable) else header.generation
-    return _opened_manifest(stored.manifest, user, sealer) or _Manifest(generation, (), 1)
+    said = 0 if isinstance(header, Unreadable) else min(header.generation, _MOST_BELIEVED)
+    opened_ = _opened_manifest(stored.manifest, user, sealer)
+    return opened_ or _Manifest(said, (), 1, opens=False)
 
 
 def _opened_manifest(sealed: bytes, user: UserId, sealer: Sealer) -> _Manifest | None:
