@@ -246,6 +246,11 @@ class SignIn:
         )
         if isinstance(answer, Accepted) and not self._moves.spent(account, answer.spend):
             answer = Rejected(Rejection.ALREADY_USED, answer.retry_in)
+        if isinstance(answer, Rejected) and answer.why is Rejection.ALREADY_USED:
+            moved = self._transactions.load(id)
+            if moved is not None and moved.version != version:
+                # A double click: its first press is what used the code.
+                return Stale(moved)
         if isinstance(answer, Rejected):
             parts.record(
                 AuditEvent.FACTOR_REJECTED,
@@ -257,7 +262,8 @@ class SignIn:
                 left=taken.left,
             )
             tries.factor_wrong(found, taken, seen)
-            if taken.left == 0:
+            # A used code ends nothing: the press that used it may be about to move the sign-in.
+            if taken.left == 0 and answer.why is not Rejection.ALREADY_USED:
                 return At(self._moves.end(found, Refusal.LOCKED, seen))
             return AnswerNotAccepted(found, answer, taken.left)
         tries.factor_right(taken)

@@ -61,6 +61,7 @@ class AnswerProblem:
     left: int
     seconds: int | None
     issuer: str
+    others: bool = False
 
 
 class SignInPages:
@@ -196,7 +197,9 @@ class SignInPages:
                 )
             case AnswerThrottled(transaction, wait):
                 seconds = int(wait.total_seconds()) + 1
-                locked = AnswerProblem("locked", 0, seconds, self._issuer)
+                choice = choice_of(transaction)
+                others = choice is not None and len(choice.offered) > 1
+                locked = AnswerProblem("locked", 0, seconds, self._issuer, others)
                 response = self._draw_challenge(transaction, binding or "", locked)
                 response.headers["Retry-After"] = str(seconds)
                 return response
