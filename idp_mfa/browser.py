@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, g, make_response, redirect, render_template, request
+from flask.templating import Environment
 from jinja2 import BaseLoader, StrictUndefined
 from werkzeug.exceptions import HTTPException
 
@@ -107,6 +108,17 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+class _Environment(Environment):
+    """Globals as one plain dictionary: what every page and every part of it looks names up in.
+
+    A chain of them, as Jinja2 makes it, is walked again and again at each import of a template.
+    """
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """Those of the application, and a template's own."""
+        return {**self.globals, **(d or {})}
 
 
 class Browser:
@@ -255,6 +267,7 @@ class Browser:
         )
         app.url_map.merge_slashes = False
         app.jinja_loader = loader
+        app.jinja_environment = _Environment
         app.jinja_env.add_extension("jinja2.ext.i18n")
         app.jinja_env.undefined = StrictUndefined
         app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

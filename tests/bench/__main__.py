@@ -21,7 +21,7 @@ def run(people: int, rounds: int, sign_ins: int, rows: tuple[Row, ...], clients:
     """Start everything, warm it up, measure."""
     with site(people) as place:
         bench = Bench(place, clients)
-        bench.warm_up()
+        bench.warm_up(rows)
         measured = bench.measure(rows, rounds, sign_ins)
         private = tuple(Process("", pid).private_mib() for pid in place.workers)
         return Report(measured, private, clients)

@@ -7,8 +7,8 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median
 from urllib.parse import urlsplit
@@ -21,8 +21,8 @@ from tests.bench.unit import unit
 from tests.simulators.person import Person
 from tests.simulators.service_provider import NAMES, REFEDS_MFA, TestServiceProvider, read_response
 
-OFF_CAMPUS = "203.0.113.10"
-CAMPUS = "192.0.2.10"
+WARM_UP = 12
+"""Sign-ins of each browser in each row before anything is measured."""
 
 
 class Row(Enum):
@@ -32,6 +32,19 @@ class Row(Enum):
     ENCRYPTED = "the same, assertion encrypted"
     CAMPUS = "on campus: password alone, signed"
     SESSION = "a session is there: nothing asked, signed"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody at a computer of their own, whose browser may hold a session."""
+
+    person: Person
+    place: int
+    cookies: Mapping[str, str]
+
+    def address(self, row: Row) -> str:
+        """Where they are: each at an address of their own."""
+        return f"{'192.0.2' if row is Row.CAMPUS else '203.0.113'}.{self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +112,17 @@ class Bench:
     def __init__(self, site: Site, clients: int) -> None:
         self._site = site
         self._clients = clients
-        self._people = itertools.cycle(site.people)
+        self._visitors = itertools.cycle(
+            [Visitor(person, 1 + n % 250, {}) for n, person in enumerate(site.people)]
+        )
         self._host = urlsplit(site.idp.origin).netloc
         self._certificate = _certificate(site.idp.metadata())
-        self._signed_in: deque[tuple[Person, dict[str, str]]] = deque()
+        self._signed_in: deque[Visitor] = deque()
 
-    def warm_up(self) -> None:
-        """Every row once for each thread and more, and what services get is what it should be."""
-        for row in Row:
-            self._run(row, 12 * self._clients, self._checked)
+    def warm_up(self, rows: Iterable[Row]) -> None:
+        """Each row for each thread and more, and what services get is what it should be."""
+        for row in rows:
+            self._run(row, WARM_UP * self._clients, self._checked)
 
     def batch(self, row: Row, sign_ins: int) -> Batch:
         """So many sign-ins, measured."""
@@ -150,16 +165,17 @@ class Bench:
                     with lock:
                         if next(left, None) is None:
                             return
-                        person, cookies = self._next(row)
-                    address = CAMPUS if row is Row.CAMPUS else OFF_CAMPUS
+                        visitor = self._next(row)
+                    cookies = dict(visitor.cookies)
+                    address = visitor.address(row)
                     browser = Browser(connection, self._host, address, single.append, cookies)
                     path = self._site.asking(self._service(row))
                     began = time.perf_counter()
-                    response = browser.sign_in(path, person)
+                    response = browser.sign_in(path, visitor.person)
                     whole.append(time.perf_counter() - began)
                     check(row, response)
                     if row in (Row.FACTOR, Row.SESSION):
-                        self._signed_in.append((person, browser.cookies))
+                        self._signed_in.append(replace(visitor, cookies=cookies))
             except BaseException as error:
                 failures.append(error)
             finally:
@@ -174,13 +190,13 @@ class Bench:
             raise failures[0]
         return whole, single
 
-    def _next(self, row: Row) -> tuple[Person, dict[str, str]]:
-        """Somebody whose turn it is, with a browser that knows nothing yet or holds a session."""
+    def _next(self, row: Row) -> Visitor:
+        """Whose turn it is: a browser that knows nothing yet, or holds a session."""
         match row:
             case Row.SESSION:
                 return self._signed_in.popleft()
             case Row.FACTOR | Row.ENCRYPTED | Row.CAMPUS:
-                return next(self._people), {}
+                return next(self._visitors)
 
     def _service(self, row: Row) -> TestServiceProvider:
         return self._site.encrypted if row is Row.ENCRYPTED else self._site.signed

@@ -61,12 +61,17 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(people: int) -> Iterator[Site]:
-    """Start all of it for so many people; everything ends with the block."""
+def site(people: int, *, log_level: str = "0") -> Iterator[Site]:
+    """Start all of it for so many people; everything ends with the block.
+
+    The limits are the shipped ones. ``log_level`` "stats" has slapd write down what it is asked.
+    """
     with (
-        slapd.slapd((), log_level="0") as directory,
+        slapd.slapd((), log_level=log_level) as directory,
         valkey.running(valkey.Kind.VALKEY) as store,
-        identity_provider(free_port(), directory=directory, store=store) as idp,
+        identity_provider(
+            free_port(), directory=directory, store=store, more={"limits": {}}
+        ) as idp,
     ):
         signed = TestServiceProvider("https://signed.example/sp", "https://signed.example/acs")
         encrypted = TestServiceProvider(
