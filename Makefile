@@ -32,6 +32,9 @@ fix: $(VENV)/installed-for-lint ## repair formatting and generated documents
 bench: packages $(VENV)/installed-for-tests ## measure the sign-in: CPU milliseconds, sign-ins a second, memory
 	$(BIN)/python -m tests.bench
 
+soak: packages $(VENV)/installed-for-tests ## the long runs at full size: 200 kills and cuts, 50,000 sign-ins
+	$(BIN)/python -m tests.soak
+
 packages: ## install the Debian packages that the tests need, or name what is missing
 	@sh tests/debian_packages.sh
 
@@ -55,4 +58,4 @@ $(VENV)/installed-for-lint: $(SOURCES) | $(BIN)/python
 	@$(PIP) install --editable '.[test,lint]'
 	@touch $@ $(VENV)/installed-for-tests $(VENV)/installed
 
-.PHONY: help run test lint fix bench packages
+.PHONY: help run test lint fix bench soak packages

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.pair import Pair, pair_of
 from tests.faults.stand import Stand, stand
 
 
@@ -22,3 +23,18 @@ def site(broken: Stand) -> Iterator[Stand]:
     broken.heal()
     yield broken
     broken.heal()
+
+
+@pytest.fixture(scope="session")
+def both(broken: Stand) -> Iterator[Pair]:
+    """Two nodes behind nginx, as they were started."""
+    broken.heal()
+    with pair_of(broken) as started:
+        yield started
+
+
+@pytest.fixture
+def pair(site: Stand, both: Pair) -> Pair:
+    """The same, on roads that are well."""
+    del site
+    return both

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.faults.stand import Stand
 from tests.faults.visitor import Signed
 from tests.servers.proxy import Act, Proxy
@@ -36,15 +34,14 @@ def taken_once(site: Stand, person: Person, done: Signed) -> None:
     assert (page.mark, page.status) == ("signin.challenge", 422), page.words[:300]
 
 
-@pytest.mark.parametrize("act", [Act.KILL_BEFORE, Act.KILL_AFTER])
-def test_a_worker_killed_at_each_command_to_the_store(site: Stand, act: Act) -> None:
-    done = walk(site, site.store_road, act)
+def test_a_worker_killed_after_each_command_to_the_store(site: Stand) -> None:
+    done = walk(site, site.store_road, Act.KILL_AFTER)
     assert sum(bool(each.failed) for each in done) >= 8
     assert max(len(each.failed) for each in done) <= 1
 
 
-@pytest.mark.parametrize("act", [Act.KILL_BEFORE, Act.KILL_AFTER])
-def test_a_worker_killed_at_each_command_to_the_directory(site: Stand, act: Act) -> None:
-    done = walk(site, site.directory_roads[0], act)
-    assert sum(bool(each.failed) for each in done) >= 3
-    assert max(len(each.failed) for each in done) <= 1
+def test_a_worker_killed_around_each_command_to_the_directory(site: Stand) -> None:
+    for act in (Act.KILL_BEFORE, Act.KILL_AFTER):
+        done = walk(site, site.directory_roads[0], act)
+        assert sum(bool(each.failed) for each in done) >= 3
+        assert max(len(each.failed) for each in done) <= 1

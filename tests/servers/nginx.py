@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,19 @@ def origin(host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def nginx(port: int, *, idp: tuple[str, int], services: Mapping[str, int]) -> Iterator[Front]:
-    """Serve the identity provider's host and the services' hosts from their loopback ports."""
+def nginx(
+    port: int, *, idp: tuple[str, int], services: Mapping[str, int], more_nodes: Sequence[int] = ()
+) -> Iterator[Front]:
+    """Serve the identity provider's host and the services' hosts from their loopback ports.
+
+    ``more_nodes`` are ports of further nodes of the identity provider, taken in turn.
+    """
     with folder("nginx") as place:
         ca = authority(place)
         pair = issued(place, ca, (idp[0], *services))
-        (place / "idp.conf").write_text(_shipped_site(place, port, pair, *idp))
+        (place / "idp.conf").write_text(
+            _shipped_site(place, port, pair, idp[0], (idp[1], *more_nodes))
+        )
         (place / "nginx.conf").write_text(_configuration(place, port, pair, services))
         hand_over(place, "www-data")
         command = ("/usr/sbin/nginx", "-p", str(place), "-e", str(place / "nginx.log"))
@@ -55,12 +62,14 @@ def nginx(port: int, *, idp: tuple[str, int], services: Mapping[str, int]) -> It
             yield Front(port, ca, pair)
 
 
-def _shipped_site(place: Path, port: int, pair: KeyPair, host: str, upstream: int) -> str:
+def _shipped_site(place: Path, port: int, pair: KeyPair, host: str, nodes: Sequence[int]) -> str:
     text = _SHIPPED.read_text()
     for pattern, replacement in {
         r"/etc/ssl/\S+/fullchain\.pem": str(pair.certificate),
         r"/etc/ssl/\S+/key\.pem": str(pair.key),
-        r"unix:/run/idp_mfa/http\.socket": f"127.0.0.1:{upstream}",
+        r"server unix:/run/idp_mfa/http\.socket([^;]*);": " ".join(
+            rf"server 127.0.0.1:{node}\1;" for node in nodes
+        ),
         r"/var/log/nginx/": f"{place}/",
         r" *listen \[::\]:\d+.*\n": "",
         r"listen 443": f"listen 127.0.0.1:{port}",
