@@ -52,6 +52,7 @@ from idp_mfa.settings import DirectoryOptions, Settings
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.service import SignIn
 from idp_mfa.store.redis.audit_window import RedisAuditWindow
+from idp_mfa.store.redis.history import History
 from idp_mfa.store.redis.outbox import RedisOutbox
 from idp_mfa.store.redis.server import RedisServer, Unfit
 from idp_mfa.store.redis.verbs import RedisStore
@@ -151,7 +152,7 @@ class House:
     @cached_property
     def store(self) -> RedisStore:
         """The verbs of short-lived state."""
-        return RedisStore(self.store_server)
+        return RedisStore(self.store_server, History(self.settings.registry.folder / "store-used"))
 
     @cached_property
     def audit(self) -> AuditTrail:

@@ -42,12 +42,13 @@ class StepSpend:
     """The counter or time step that the right answer used up (RFC 6238 5.2).
 
     The store must raise the credential's last step to ``number`` before the answer counts; it
-    is remembered for ``remembered``, longer than any code lives.
+    is remembered for ``remembered``, longer than any code lives. ``length`` is that of a time step.
     """
 
     credential_id: CredentialId
     number: int
     remembered: timedelta
+    length: timedelta | None = None
 
 
 def step_key(user_id: UserId, credential_id: CredentialId) -> str:

@@ -190,8 +190,14 @@ class StateStore(Protocol):
         """True for the first caller within ``ttl`` only."""
         ...
 
-    def raise_to(self, key: str, number: int, ttl: timedelta) -> bool:
-        """True if what was there is lower or nothing; it now is ``number``."""
+    def raise_to(
+        self, key: str, number: int, ttl: timedelta, *, step: timedelta | None = None
+    ) -> bool:
+        """True if what was there is lower or nothing; it now is ``number``.
+
+        Where the number counts time steps of a length since 1970, a store that may have lost what
+        it held takes none that could have been used before the loss.
+        """
         ...
 
     def reserve(self, budgets: Sequence[Budget]) -> Reservation | Throttled:

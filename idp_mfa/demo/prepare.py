@@ -70,6 +70,8 @@ def prepare(folder: Path, *, base: str, service: str | None, store: str) -> Prep
     _make_keys(settings, compose(settings))
     demo = _demo(settings)
     house = demo.house
+    # The store stops and starts with the demo; nobody waits a minute for it.
+    house.store.trust_as_whole()
     settle(demo.directory, demo.totp, clock=house.clock, randomness=house.randomness)
     environment = {
         identity_provider.SETTINGS: str(path),

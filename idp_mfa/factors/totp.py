@@ -99,7 +99,7 @@ class Totp:
             Verification(
                 NAME, frozenset({FactorKind.POSSESSION}), (Amr("otp"),), at, credential.id
             ),
-            StepSpend(credential.id, step, _REMEMBERED),
+            StepSpend(credential.id, step, _REMEMBERED, _STEP),
             next_code_in(at),
         )
 

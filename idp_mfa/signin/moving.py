@@ -109,9 +109,9 @@ class Moves:
         match spend:
             case None:
                 return True
-            case StepSpend(credential_id, number, remembered):
+            case StepSpend(credential_id, number, remembered, length):
                 return self.parts.store.raise_to(
-                    step_key(account.user.id, credential_id), number, remembered
+                    step_key(account.user.id, credential_id), number, remembered, step=length
                 )
             case CredentialSpend(old, new):
                 answer = self.parts.credentials.change(

@@ -70,8 +70,14 @@ class MemoryStore:
             self._set(key, b"1", ttl)
             return True
 
-    def raise_to(self, key: str, number: int, ttl: timedelta) -> bool:
-        """True if what was there is lower or nothing; it now is ``number``."""
+    def raise_to(
+        self, key: str, number: int, ttl: timedelta, *, step: timedelta | None = None
+    ) -> bool:
+        """True if what was there is lower or nothing; it now is ``number``.
+
+        Nothing is lost here but with the process itself.
+        """
+        del step
         if not 0 <= number <= LARGEST:
             raise ValueError("a number to raise to must be between 0 and 2**53 - 1")
         with self._lock:

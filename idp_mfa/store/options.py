@@ -41,7 +41,19 @@ class UnixSocket:
         return self.path
 
 
-Address = Tcp | Tls | UnixSocket
+@dataclass(frozen=True, slots=True)
+class BySentinels:
+    """Whichever server Redis Sentinel says is the primary of that name."""
+
+    places: tuple[tuple[str, int], ...]
+    primary_name: str
+    encrypted: bool
+
+    def __str__(self) -> str:
+        return f"the primary {self.primary_name}"
+
+
+Address = Tcp | Tls | UnixSocket | BySentinels
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +62,18 @@ class RedisOptions:
 
     ``url`` is ``redis://HOST[:PORT][/DB]``, ``rediss://HOST[:PORT][/DB]`` (TLS) or
     ``unix:///PATH[?db=DB]``, without user or password. ``password_file`` is read anew at each
-    connection. ``ca_file`` replaces the system's authorities; ``certificate_file`` and
-    ``key_file`` are for servers that ask clients for a certificate. ValueError for a URL that is
-    none of these; its text is not repeated, for it may hold a password.
+    connection. With ``sentinels`` (HOST[:PORT] each) the URL is ``redis:///[DB]`` or
+    ``rediss:///[DB]``, and the server is the one that they call ``master_name``; they take
+    the password of ``sentinel_password_file`` alone. ``ca_file`` replaces the system's
+    authorities; ``certificate_file`` and ``key_file`` are for servers that ask clients for a
+    certificate. ValueError for a URL that is none of these; its text is not repeated, for it may
+    hold a password.
     """
 
     url: str
+    sentinels: tuple[str, ...] = ()
+    master_name: str = ""
+    sentinel_password_file: Path | None = None
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
@@ -78,6 +96,8 @@ class RedisOptions:
         parts = urlsplit(self.url)
         if "@" in parts.netloc:
             raise ValueError("the store's URL may hold no user and no password")
+        if self.sentinels:
+            return self._by_sentinels
         match parts.scheme, parts.hostname, unquote(parts.path):
             case "redis", str(host), _:
                 return Tcp(host, parts.port or 6379)
@@ -87,6 +107,20 @@ class RedisOptions:
                 return UnixSocket(path)
             case _:
                 raise ValueError("the store's URL must be redis://, rediss:// or unix:///")
+
+    @property
+    def _by_sentinels(self) -> BySentinels:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("redis", "rediss") or parts.hostname or not self.master_name:
+            raise ValueError("sentinels need redis:/// or rediss:/// and a master_name")
+        places = [urlsplit(f"//{place}") for place in self.sentinels]
+        if not all(place.hostname and not place.username for place in places):
+            raise ValueError("each of the sentinels must be HOST or HOST:PORT")
+        return BySentinels(
+            tuple((place.hostname or "", place.port or 26379) for place in places),
+            self.master_name,
+            parts.scheme == "rediss",
+        )
 
     @property
     def database(self) -> int:
@@ -106,9 +140,15 @@ class RedisOptions:
         """Whether what is kept crosses a network unencrypted."""
         match self.address:
             case Tcp(host, _):
-                try:
-                    return not ip_address(host).is_loopback
-                except ValueError:
-                    return host != "localhost"
-            case Tls() | UnixSocket():
+                return not _is_loopback(host)
+            case BySentinels(places, _, False):
+                return not all(_is_loopback(host) for host, _ in places)
+            case Tls() | UnixSocket() | BySentinels():
                 return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

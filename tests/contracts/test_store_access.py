@@ -95,11 +95,14 @@ def test_the_documented_user_may_do_all_that_is_needed_and_no_more(
     connected = RedisServer(replace(guarded.options(), username="idp_mfa", password_file=password))
     store = RedisStore(connected)
     connected.check_policy()
+    store.trust_as_whole()
+    store.now()
     for _ in range(2):
         for act in (*every_verb(store), lambda: store.get("a")):
             act()
     for _ in range(2):
         store.raise_to("n", 1, MINUTE)
+        store.raise_to("s", 1, MINUTE, step=MINUTE)
         store.refund(reserved(store.reserve((Window("x", 9, MINUTE), Bucket("y", 9, MINUTE)))))
     connected.command("SET", connected.key("for ever"), 1)
     store.reserve((Window("for ever", 1, MINUTE),))

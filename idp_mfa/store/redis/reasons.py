@@ -36,6 +36,10 @@ class NotPrimary(exceptions.ConnectionError):
     """Raised inside the library while it connects: the server is a replica."""
 
 
+class NoPrimary(exceptions.ConnectionError):
+    """Raised inside the library while it connects: no sentinel says which server it is."""
+
+
 class Evicts(exceptions.ConnectionError):
     """Raised inside the library while it connects: the server may drop a lock for a newer key."""
 
@@ -49,6 +53,8 @@ def reason(error: exceptions.RedisError | OSError) -> str:
     match error:
         case PasswordFileUnreadable():
             return "cannot be used: our password file cannot be read"
+        case NoPrimary():
+            return "has no primary that a sentinel would name"
         case NotPrimary():
             return WORDS["READONLY"]
         case Evicts(policy=policy):

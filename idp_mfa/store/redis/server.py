@@ -20,11 +20,12 @@ from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
 from idp_mfa.ports import Unavailable
-from idp_mfa.store.options import RedisOptions, Tcp, Tls, UnixSocket
+from idp_mfa.store.options import BySentinels, RedisOptions, Tcp, Tls, UnixSocket
 from idp_mfa.store.redis.breaker import Breaker
 from idp_mfa.store.redis.connections import Connections
 from idp_mfa.store.redis.reasons import WORDS, Evicts, NotPrimary, PasswordFileUnreadable, reason
 from idp_mfa.store.redis.scripts import Script
+from idp_mfa.store.redis.sentinels import Sentinels, following
 
 KEEPS_ALL = "noeviction"
 
@@ -74,6 +75,13 @@ class RedisServer:
             return self._asked(parts)
         except (exceptions.RedisError, OSError) as error:
             raise self._failed(error) from None
+
+    def text(self, *parts: Part) -> str:
+        """The server's answer in words."""
+        answer = self.command(*parts)
+        if not isinstance(answer, bytes):
+            raise self.unexpected()
+        return answer.decode("utf-8", "replace")
 
     def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[Part]) -> object:
         """A script's answer; a server that does not know it yet is told it in the same breath."""
@@ -185,18 +193,26 @@ class _PasswordFile(CredentialProvider):
 def _connections(options: RedisOptions) -> Connections:
     kind, road = _road(options)
     settings = {
+        **_plain_settings(options, options.username, options.password_file),
         "db": options.database,
+        "redis_connect_func": _greet,
+    }
+    return Connections(kind, {**settings, **road})
+
+
+def _plain_settings(
+    options: RedisOptions, username: str | None, password_file: Path | None
+) -> Mapping[str, Any]:
+    return {
         "protocol": 2,
         "driver_info": None,
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": options.command_timeout.total_seconds(),
         "socket_connect_timeout": options.connect_timeout.total_seconds(),
-        "redis_connect_func": _greet,
         "credential_provider": None
-        if options.password_file is None
-        else _PasswordFile(options.username, options.password_file),
+        if password_file is None
+        else _PasswordFile(username, password_file),
     }
-    return Connections(kind, {**settings, **road})
 
 
 def _greet(connection: Any) -> None:
@@ -226,15 +242,23 @@ def _road(options: RedisOptions) -> tuple[type[AbstractConnection], Mapping[str,
         case Tcp(host, port):
             return Connection, {"host": host, "port": port}
         case Tls(host, port):
-            return SSLConnection, {
-                "host": host,
-                "port": port,
-                "ssl_cert_reqs": "required",
-                "ssl_check_hostname": True,
-                "ssl_ca_certs": options.ca_file and str(options.ca_file),
-                "ssl_certfile": options.certificate_file and str(options.certificate_file),
-                "ssl_keyfile": options.key_file and str(options.key_file),
-            }
+            return SSLConnection, {"host": host, "port": port, **_verified(options)}
+        case BySentinels(places, primary_name, encrypted):
+            kind = SSLConnection if encrypted else Connection
+            verified = _verified(options) if encrypted else {}
+            asking = {**_plain_settings(options, None, options.sentinel_password_file), **verified}
+            sentinels = Sentinels(places, primary_name, kind, asking)
+            return following(kind, sentinels), verified
+
+
+def _verified(options: RedisOptions) -> Mapping[str, Any]:
+    return {
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": options.ca_file and str(options.ca_file),
+        "ssl_certfile": options.certificate_file and str(options.certificate_file),
+        "ssl_keyfile": options.key_file and str(options.key_file),
+    }
 
 
 def _information(answer: object) -> Mapping[str, str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from idp_mfa.ports import Bucket, Budget, Reservation, Throttled, Window
 from idp_mfa.store import LARGEST, milliseconds, sound
 from idp_mfa.store.redis import scripts
+from idp_mfa.store.redis.history import History
 from idp_mfa.store.redis.scripts import Script
 from idp_mfa.store.redis.server import Part, RedisServer
 
+_EPOCH = "epoch"
+_RUN = re.compile(r"^run_id:([0-9a-f]+)", re.MULTILINE)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,8 +25,9 @@ class RedisStore:
     void.
     """
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, history: History | None = None) -> None:
         self._server = server
+        self._history = history or History(None)
 
     def put(self, key: str, value: bytes, ttl: timedelta) -> None:
         """Set, whatever was there."""
@@ -51,11 +56,25 @@ class RedisStore:
             raise self._server.unexpected()
         return answer is not None
 
-    def raise_to(self, key: str, number: int, ttl: timedelta) -> bool:
-        """True if what was there is lower or nothing; it now is ``number``."""
+    def raise_to(
+        self, key: str, number: int, ttl: timedelta, *, step: timedelta | None = None
+    ) -> bool:
+        """True if what was there is lower or nothing; it now is ``number``.
+
+        Of time steps, those are refused that could have been used before this server came to be
+        without what it, or the one before it, was told (``raise_to.lua``).
+        """
         if not 0 <= number <= LARGEST:
             raise ValueError("a number to raise to must be between 0 and 2**53 - 1")
-        return self._yes(scripts.RAISE_TO, key, number, milliseconds(ttl))
+        keys = [self._server.key(key), self._server.key(_EPOCH)]
+        length = 0 if step is None else milliseconds(step)
+        used = int(self._history.used)
+        answer = self._server.run(scripts.RAISE_TO, keys, (number, milliseconds(ttl), length, used))
+        if answer not in (0, 1):
+            raise self._server.unexpected()
+        if step is not None:
+            self._history.remember()
+        return answer == 1
 
     def reserve(self, budgets: Sequence[Budget]) -> Reservation | Throttled:
         """One try from every budget in one act, or from none."""
@@ -85,6 +104,15 @@ class RedisStore:
     def ping(self) -> None:
         """A write, for a server that only answers may still refuse each of them."""
         self.put("ping", b"1", timedelta(seconds=1))
+
+    def trust_as_whole(self) -> None:
+        """The server as it runs now holds all that the one before it was told."""
+        run = _RUN.search(self._server.text("INFO", "server"))
+        if run is None:
+            raise self._server.unexpected()
+        answer = self._server.command("SET", self._server.key(_EPOCH), f"{run[1]} 0")
+        if answer != b"OK":
+            raise self._server.unexpected()
 
     def now(self) -> datetime:
         """The server's clock."""
