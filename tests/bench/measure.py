@@ -58,6 +58,11 @@ class Batch:
     sign_in_seconds: list[float]
     request_seconds: list[float]
 
+    @property
+    def units(self) -> float:
+        """CPU of one sign-in, in units of this moment."""
+        return sum(self.cpu.values()) / self.sign_ins / self.unit
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -83,9 +88,7 @@ class Measured:
     @property
     def units(self) -> float:
         """The same in units of its own moment: the median of the batches."""
-        return median(
-            sum(batch.cpu.values()) / batch.sign_ins / batch.unit for batch in self.batches
-        )
+        return median(batch.units for batch in self.batches)
 
     def cpu_of(self, part: str) -> float:
         """Milliseconds of one sign-in in one part."""
