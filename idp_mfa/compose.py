@@ -45,7 +45,7 @@ from idp_mfa.saml.options import IdentityProvider
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.release import read_release
 from idp_mfa.sealed import Sealer
-from idp_mfa.sealing_keys import SealingKeyFolder
+from idp_mfa.sealing_folder import SealingKeyFolder
 from idp_mfa.services import Services
 from idp_mfa.session import Sessions
 from idp_mfa.settings import DirectoryOptions, Settings

@@ -1,30 +1,25 @@
-"""The ring of keys that secrets at rest are sealed with: its life, its files, its changes seen."""
+"""The ring of keys that secrets at rest are sealed with: its life, and its files."""
 
 from __future__ import annotations
 
 import base64
 import json
-import logging
 import os
 import re
 import stat
 from binascii import Error as BadBase64
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from idp_mfa.model import Clock, Randomness
+from idp_mfa.model import Randomness
 from idp_mfa.ports import Unavailable
 
 KEY_BYTES = 32
 KEY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
-_RING = "ring.json"
-_LOOKED_AT = timedelta(seconds=1)
-
-log = logging.getLogger(__name__)
+RING_FILE = "ring.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,62 +66,6 @@ class RingRefusal(Enum):
     RETIRED = "retired"
 
 
-class SealingKeyFolder:
-    """``KeyRing`` of a folder: a running server follows a rotation within a second.
-
-    The first ring must load (``Unavailable``). A later one that does not load leaves the last good
-    one in use, and ``ping`` says what is wrong with it.
-    """
-
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder = folder
-        self._clock = clock
-        self._looked: datetime | None = None
-        self._stamp: tuple[int, int] | None = None
-        self._ring: KeyEncryptionKeys | None = None
-        self._wrong: Unavailable | None = None
-
-    def current(self) -> KeyEncryptionKeys:
-        """The ring, its files looked at once a second."""
-        now = self._clock()
-        recently = self._looked is not None and timedelta(0) <= now - self._looked < _LOOKED_AT
-        if recently and self._ring is not None:
-            return self._ring
-        self._looked = now
-        return self.again()
-
-    def again(self) -> KeyEncryptionKeys:
-        """The ring as its files are now."""
-        try:
-            stamp = _stamp(self._folder)
-            if stamp == self._stamp and self._ring is not None and self._wrong is None:
-                return self._ring
-            self._ring = load_ring(self._folder)
-            self._stamp, self._wrong = stamp, None
-        except Unavailable as error:
-            if self._ring is None:
-                raise
-            if self._wrong is None:
-                log.error("the changed ring of sealing keys is not taken: %s", error.why)
-            self._wrong = error
-        return self._ring
-
-    def rows(self) -> tuple[tuple[str, str, datetime], ...]:
-        """Each key that opens: its id, its state, and when it was made."""
-        ring = self.current()
-        states = {ring.active: "active"} | ({} if ring.next is None else {ring.next: "next"})
-        return tuple(
-            (kid, states.get(kid, "decrypt"), _made(self._folder / f"{kid}.key"))
-            for kid in ring.keys
-        )
-
-    def ping(self) -> None:
-        """Nothing, or ``Unavailable`` if the files do not hold a whole ring now."""
-        self.current()
-        if self._wrong is not None:
-            raise Unavailable(self._wrong.part, self._wrong.why)
-
-
 def load_ring(folder: Path) -> KeyEncryptionKeys:
     """The ring of a folder: ``ring.json`` and one ``<kid>.key`` for each key that opens.
 
@@ -143,7 +82,7 @@ def create_ring(folder: Path, kid: str, randomness: Randomness) -> RingRefusal |
     if not KEY_NAME.fullmatch(kid):
         return RingRefusal.BAD_NAME
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (folder / _RING).exists() or not _write_key(folder, kid, randomness):
+    if (folder / RING_FILE).exists() or not _write_key(folder, kid, randomness):
         return RingRefusal.EXISTS
     _write_lists(folder, _Lists(kid, None, (), ()))
     return None
@@ -224,23 +163,8 @@ class _Lists:
         return (self.active, *(() if self.next is None else (self.next,)), *self.decrypt)
 
 
-def _made(place: Path) -> datetime:
-    try:
-        return datetime.fromtimestamp(place.stat().st_mtime, UTC)
-    except OSError as error:
-        raise Unavailable("keys", f"{place} cannot be read: {error.strerror}") from None
-
-
-def _stamp(folder: Path) -> tuple[int, int]:
-    try:
-        found = (folder / _RING).stat()
-    except OSError as error:
-        raise Unavailable("keys", f"{folder / _RING} cannot be read: {error.strerror}") from None
-    return found.st_mtime_ns, found.st_ino
-
-
 def _lists(folder: Path) -> _Lists:
-    place = folder / _RING
+    place = folder / RING_FILE
     match _json(_read(place, stat.S_IWGRP | stat.S_IWOTH)):
         case {"active": active, "decrypt": list(decrypt), "retired": list(retired), **rest}:
             following = rest.get("next")
@@ -297,9 +221,9 @@ def _write_lists(folder: Path, lists: _Lists) -> None:
         },
         indent=2,
     )
-    new = folder / f"{_RING}.new"
+    new = folder / f"{RING_FILE}.new"
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    new.replace(folder / _RING)
+    new.replace(folder / RING_FILE)

@@ -12,9 +12,9 @@ import pytest
 from idp_mfa.model import CredentialId, UserId
 from idp_mfa.ports import Unavailable
 from idp_mfa.sealed import Header, Sealer, Unreadable, UnreadableBecause, header_of
+from idp_mfa.sealing_folder import SealingKeyFolder
 from idp_mfa.sealing_keys import (
     RingRefusal,
-    SealingKeyFolder,
     activate_key,
     add_key,
     create_ring,
