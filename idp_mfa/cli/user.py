@@ -7,6 +7,7 @@ import click
 from idp_mfa.cli.house import Program, as_json, echo_json, fail, no, reason
 from idp_mfa.helpdesk import Reset
 from idp_mfa.model import Account, FactorName
+from idp_mfa.ports import Unavailable
 
 
 @click.group()
@@ -90,7 +91,13 @@ def reset(program: Program, login: str, factor: str | None, everything: bool, re
 
 
 def _account(program: Program, login: str) -> Account:
-    account = program.house.helpdesk.show(login)
+    try:
+        account = program.house.helpdesk.show(login)
+    except Unavailable as error:
+        if error.part != "store":
+            raise
+        click.echo(f"not held against the store, which cannot be reached: {error.why}", err=True)
+        account = program.house.directory.find(login)
     if account is None:
         no(f"the directory has no {login}")
     return account

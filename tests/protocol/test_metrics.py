@@ -166,6 +166,9 @@ def test_a_stopped_store_is_told_from_a_stopped_directory(watched: Watched) -> N
         ready = requests.get(f"{watched.idp.origin}/readyz", timeout=20)
         assert ready.status_code == 503
         assert re.fullmatch(r".*\"store\": ?\"unavailable\".*", ready.text, re.S)
+        shown = watched.idp.command("user", "show", "nanami")
+        assert (shown.returncode, "totp, active" in shown.stdout) == (0, True), shown
+        assert "not held against the store" in shown.stderr
         alive = requests.get(f"{watched.idp.origin}/healthz", timeout=20)
         assert alive.status_code == 200
     finally:
