@@ -8,10 +8,9 @@ import hmac
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,10 +22,16 @@ from werkzeug.exceptions import HTTPException
 
 from idp_mfa import locale
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
-from idp_mfa.client_address import TrustedProxies, see
+from idp_mfa.client_address import TrustedProxies, is_loopback, see
 from idp_mfa.model import Clock, Randomness, Reference, Seen, TransactionId
 from idp_mfa.ports import AuditLog, Unavailable
+from idp_mfa.security_headers import (
+    ON_EVERY_ANSWER,
+    STRICT_TRANSPORT_SECURITY,
+    content_security_policy,
+)
 from idp_mfa.signin.outcomes import Begun, BrowserCookies
+from idp_mfa.site import SiteOptions
 
 _LOG = logging.getLogger("idp_mfa")
 _MOST_BINDINGS = 20
@@ -42,20 +47,6 @@ _ERROR_OF_STATUS = {
 }
 
 
-_ON_EVERY_ANSWER = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    (
-        "Permissions-Policy",
-        "publickey-credentials-get=(self), publickey-credentials-create=(self), "
-        "camera=(), microphone=(), geolocation=()",
-    ),
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of a face's table of addresses."""
@@ -64,50 +55,6 @@ class Route:
     endpoint: str
     view: Callable[..., Any]
     methods: tuple[str, ...] = ("GET",)
-
-
-@dataclass(frozen=True, slots=True)
-class SiteOptions:
-    """The institution's own names, colour and links, each text keyed by language."""
-
-    name: Mapping[str, str] = field(default_factory=lambda: {"en": "Example University"})
-    short_name: str = "Example"
-    portal_name: Mapping[str, str] = field(
-        default_factory=lambda: {
-            "ja": "二要素認証管理システム",
-            "en": "Two-factor authentication portal",
-        }
-    )
-    brand: str = "#2E7D32"
-    brand_ink: str = "#FFFFFF"
-    logo: str | None = None
-    contact_url: str = ""
-    manual_url: str = ""
-    footer: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """The same in one language, for the templates."""
-
-    name: str
-    short_name: str
-    brand: str
-    brand_ink: str
-    logo: str | None
-    contact_url: str
-    manual_url: str
-    footer: str
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own (127.0.0.0/8, ::1, localhost)."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class _Environment(Environment):
@@ -326,9 +273,9 @@ class Browser:
             headers["Vary"] = "Cookie, Accept-Language"
         if "Content-Security-Policy" not in headers:
             headers["Content-Security-Policy"] = content_security_policy(None)
-        headers.extend(_ON_EVERY_ANSWER)
+        headers.extend(ON_EVERY_ANSWER)
         if not self._plain:
-            headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+            headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
         if request.args.get("lang") in locale.LANGUAGES:
             self._set(response, "lang", request.args["lang"], 365 * 24 * 3600)
         return response
@@ -344,16 +291,7 @@ class Browser:
                 for code in locale.LANGUAGES
                 if code != language
             ],
-            "site": Site(
-                name=_in(site.name, language) or site.short_name,
-                short_name=site.short_name,
-                brand=site.brand,
-                brand_ink=site.brand_ink,
-                logo=site.logo,
-                contact_url=site.contact_url,
-                manual_url=site.manual_url,
-                footer=_in(site.footer, language),
-            ),
+            "site": site.in_language(language),
             "host": self.host,
             "asset": self.asset,
             "reference": None,
@@ -428,25 +366,6 @@ class Browser:
 def csrf_of(secret: str) -> str:
     """The form token of a cookie's value: whoever cannot read the cookie cannot make it."""
     return hmac.new(secret.encode(), b"idp_mfa form token", hashlib.sha256).hexdigest()
-
-
-def content_security_policy(nonce: str | None) -> str:
-    """The policy of a page; the one that posts to a service has a nonce and no form-action.
-
-    Browsers apply form-action to redirects after the POST too (tried), and a service may redirect
-    to another origin.
-    """
-    always = (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
-    )
-    if nonce is None:
-        return f"{always}script-src 'self'; form-action 'self'"
-    return f"{always}script-src 'nonce-{nonce}'"
-
-
-def _in(texts: Mapping[str, str], language: str) -> str:
-    return texts.get(language) or next(iter(texts.values()), "")
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -161,3 +161,13 @@ def _parsed(text: str) -> Address | None:
         return unmapped(ip_address(text))
     except ValueError:
         return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own (127.0.0.0/8, ::1, localhost)."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

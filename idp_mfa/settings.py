@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from idp_mfa.audit_log.options import AuditOptions
-from idp_mfa.browser import SiteOptions, is_loopback
-from idp_mfa.client_address import TrustedProxies
+from idp_mfa.client_address import TrustedProxies, is_loopback
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.model import FactorName
 from idp_mfa.saml.options import SamlOptions
 from idp_mfa.session import SessionLimits
 from idp_mfa.signin.transactions import SignInLimits
+from idp_mfa.site import SiteOptions
 from idp_mfa.store.options import RedisOptions
 from idp_mfa.throttle import Limits
 from idp_mfa.yaml_document import Plain, Problem, Problems, place, plain, read

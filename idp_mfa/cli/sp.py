@@ -11,9 +11,9 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, build_opener
 
 import click
 
-from idp_mfa.browser import is_loopback
 from idp_mfa.cli.findings import trait_words, words
 from idp_mfa.cli.house import Program, as_json, echo_json, no
+from idp_mfa.client_address import is_loopback
 from idp_mfa.model import ServiceId
 from idp_mfa.ports import Encryption, ServiceOptions, SignedRequests
 from idp_mfa.services import Added, Amend, Described, Listed, NotAdded, Unusable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from idp_mfa.browser import is_loopback
+from idp_mfa.client_address import is_loopback
 from idp_mfa.keys import PublicKey, UnusableKey, read_certificate
 from idp_mfa.model import ServiceId
 from idp_mfa.ports import ServiceOptions

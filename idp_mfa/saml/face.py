@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
-from idp_mfa.browser import Browser, content_security_policy
+from idp_mfa.browser import Browser
 from idp_mfa.key_folder import KeyFolder
 from idp_mfa.model import Clock, Randomness, Service
 from idp_mfa.policy.model import Policy
@@ -20,6 +20,7 @@ from idp_mfa.saml.incoming import NotAccepted
 from idp_mfa.saml.options import IdentityProvider
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.responses import Issuer
+from idp_mfa.security_headers import content_security_policy
 from idp_mfa.signin.service import SignIn
 
 

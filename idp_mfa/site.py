@@ -1,0 +1,57 @@
+"""Whose identity provider this is: the institution's names, colour and links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOptions:
+    """The institution's own names, colour and links, each text keyed by language."""
+
+    name: Mapping[str, str] = field(default_factory=lambda: {"en": "Example University"})
+    short_name: str = "Example"
+    portal_name: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "ja": "二要素認証管理システム",
+            "en": "Two-factor authentication portal",
+        }
+    )
+    brand: str = "#2E7D32"
+    brand_ink: str = "#FFFFFF"
+    logo: str | None = None
+    contact_url: str = ""
+    manual_url: str = ""
+    footer: Mapping[str, str] = field(default_factory=dict)
+
+    def in_language(self, language: str) -> Site:
+        """For a page in one language; a text that is missing there is told in another."""
+        return Site(
+            name=_text(self.name, language) or self.short_name,
+            short_name=self.short_name,
+            brand=self.brand,
+            brand_ink=self.brand_ink,
+            logo=self.logo,
+            contact_url=self.contact_url,
+            manual_url=self.manual_url,
+            footer=_text(self.footer, language),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The same in one language, for the templates."""
+
+    name: str
+    short_name: str
+    brand: str
+    brand_ink: str
+    logo: str | None
+    contact_url: str
+    manual_url: str
+    footer: str
+
+
+def _text(texts: Mapping[str, str], language: str) -> str:
+    return texts.get(language) or next(iter(texts.values()), "")
