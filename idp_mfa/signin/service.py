@@ -95,7 +95,7 @@ class SignIn:
         transaction = self._transactions.load(id)
         if transaction is None:
             return Gone()
-        if transaction.finished:
+        if transaction.answered:
             return OtherBrowser(id, transaction.request.service, answered=True)
         return self.begin(transaction.request, seen)
 

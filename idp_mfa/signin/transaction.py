@@ -43,6 +43,11 @@ class Transaction:
         return isinstance(self.state, Authenticated | Refused)
 
     @property
+    def answered(self) -> bool:
+        """Somebody fetched its answer; until then, who lost the way to it may begin anew."""
+        return self.finished and (self.session is not None or isinstance(self.state, Refused))
+
+    @property
     def user(self) -> User | None:
         """Who it is, once that is known; write-once."""
         match self.state:

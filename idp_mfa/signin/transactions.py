@@ -76,7 +76,7 @@ class Transactions:
         if transaction is None:
             return Gone()
         if binding is None or not hmac.compare_digest(browser_of(binding), transaction.browser):
-            return OtherBrowser(id, transaction.request.service, transaction.finished)
+            return OtherBrowser(id, transaction.request.service, transaction.answered)
         return transaction
 
     def swap(self, before: Transaction, after: Transaction) -> Transaction | None:

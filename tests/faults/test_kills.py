@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.stand import Stand
+from tests.faults.stand import CAMPUS, Stand
 from tests.faults.visitor import Signed
 from tests.servers.proxy import Act, Proxy
 from tests.simulators.person import Person
@@ -10,16 +10,17 @@ from tests.simulators.person import Person
 MOST_COMMANDS = 60
 
 
-def walk(site: Stand, road: Proxy, act: Act) -> list[Signed]:
+def walk(site: Stand, road: Proxy, act: Act, address: str | None = None) -> list[Signed]:
     """Sign-ins, each struck at one command more than the one before, until none is left."""
     done = []
     for number in range(1, MOST_COMMANDS):
         person, struck = site.person(), len(road.happened)
         road.at(number, act)
-        done.append(site.visitor().sign_in(person))
+        done.append(site.visitor(address).sign_in(person))
         reached = len(road.happened) > struck
         road.well()
-        taken_once(site, person, done[-1])
+        if done[-1].codes:
+            taken_once(site, person, done[-1])
         if not reached:
             return done
     raise AssertionError(f"more than {MOST_COMMANDS} commands for a sign-in")
@@ -37,6 +38,12 @@ def taken_once(site: Stand, person: Person, done: Signed) -> None:
 def test_a_worker_killed_after_each_command_to_the_store(site: Stand) -> None:
     done = walk(site, site.store_road, Act.KILL_AFTER)
     assert sum(bool(each.failed) for each in done) >= 8
+    assert max(len(each.failed) for each in done) <= 1
+
+
+def test_on_campus_too_nobody_is_led_nowhere(site: Stand) -> None:
+    done = walk(site, site.store_road, Act.KILL_AFTER, CAMPUS)
+    assert sum(bool(each.failed) for each in done) >= 6
     assert max(len(each.failed) for each in done) <= 1
 
 

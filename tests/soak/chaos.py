@@ -215,7 +215,7 @@ class Chaos:
         page = self._at_code(visitor, person)
         answer = self._tried(visitor, lambda: page.submit(page.form_with("code"), code=code), page)
         if carried(answer) or answer.mark not in ("signin.challenge", "signin.moved"):
-            raise AssertionError(f"{person.login}: {code} led to {answer.mark}")
+            raise AssertionError(f"{person.login}: {code} led to {answer.words[:600]}")
 
     def _at_code(self, visitor: Visitor, person: Person) -> Page:
         url = visitor.request_url()
@@ -303,4 +303,7 @@ class Chaos:
 
 
 def _only_form(page: Page) -> Page:
-    return page.submit(page.tree.xpath("//form[@class='question']")[0])
+    forms = page.tree.xpath("//form[@class='question']")
+    if not forms:
+        raise AssertionError(f"{page.status} {page.url} leads nowhere: {page.words[:600]}")
+    return page.submit(forms[0])

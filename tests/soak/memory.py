@@ -46,7 +46,7 @@ def growth(sign_ins: int, people: int) -> Growth:
     """That many sign-ins with password and code, measured after each tenth."""
     with site(people) as started:
         bench = Bench(started, CLIENTS)
-        bench.warm_up()
+        bench.warm_up([Row.FACTOR])
         done, sizes = [], []
         for part in range(1, PARTS + 1):
             bench.batch(Row.FACTOR, sign_ins // PARTS)
