@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.pair import Pair, pair_of
-from tests.faults.stand import Stand, stand
+from tests.faults.stand import PATIENT, Stand, stand
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +38,18 @@ def pair(site: Stand, both: Pair) -> Pair:
     """The same, on roads that are well."""
     del site
     return both
+
+
+@pytest.fixture(scope="session")
+def struck() -> Iterator[Stand]:
+    """A stand of its own, patient with the machine."""
+    with stand(PATIENT) as started:
+        yield started
+
+
+@pytest.fixture
+def patient(struck: Stand) -> Iterator[Stand]:
+    """The same, well before the test and after it."""
+    struck.heal()
+    yield struck
+    struck.heal()

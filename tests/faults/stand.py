@@ -32,6 +32,10 @@ from tests.simulators.person import Person
 from tests.simulators.phone import Phone
 
 CAMPUS = "192.0.2.10"
+SHIPPED: Mapping[str, Any] = {}
+PATIENT: Mapping[str, Any] = {"command_timeout": "1s"}
+"""For runs in which only what we do shall be a fault, not what else a machine has to do."""
+
 _NUMBERS = itertools.count(1)
 _ADDRESSES = itertools.count(1)
 _HEAL_SECONDS = 15.0
@@ -142,8 +146,11 @@ def set_up(site: Stand, logins: Sequence[str]) -> list[Phone]:
 
 
 @contextlib.contextmanager
-def stand(more: Mapping[str, Any] | None = None) -> Iterator[Stand]:
-    """slapd behind two roads, Redis behind one, and the product on the near side of them."""
+def stand(store: Mapping[str, Any] = SHIPPED) -> Iterator[Stand]:
+    """slapd behind two roads, Redis behind one, and the product on the near side of them.
+
+    ``store`` adds to the settings of that name.
+    """
     masters: list[int] = []
 
     def kill(port: int) -> None:
@@ -155,16 +162,17 @@ def stand(more: Mapping[str, Any] | None = None) -> Iterator[Stand]:
 
     with (
         slapd.slapd(()) as directory,
-        valkey.running(valkey.Kind.REDIS) as store,
-        proxy(("127.0.0.1", store.port), kill) as store_road,
+        valkey.running(valkey.Kind.REDIS) as redis,
+        proxy(("127.0.0.1", redis.port), kill) as store_road,
         proxy(_place(directory.uri), kill) as first,
         proxy(_place(directory.uri), kill) as second,
     ):
-        settings = {**roads_in_settings(directory, store_road, (first, second)), **(more or {})}
-        with identity_provider(free_port(), directory=directory, store=store, more=settings) as idp:
+        settings = roads_in_settings(directory, store_road, (first, second))
+        settings["store"] |= store
+        with identity_provider(free_port(), directory=directory, store=redis, more=settings) as idp:
             masters.append(idp.pid)
             idp.register(PLAIN.metadata())
-            built = Stand(idp, directory, store, store_road, (first, second))
+            built = Stand(idp, directory, redis, store_road, (first, second))
             try:
                 yield built
             finally:
@@ -175,7 +183,7 @@ def stand(more: Mapping[str, Any] | None = None) -> Iterator[Stand]:
 def roads_in_settings(
     directory: slapd.Slapd, store: Proxy, directories: Sequence[Proxy]
 ) -> dict[str, Any]:
-    """The settings that lead over the roads; every time-out is the shipped one."""
+    """The settings that lead over the roads; each time-out is the shipped one."""
     return {
         "store": {"url": f"redis://127.0.0.1:{store.port}"},
         "directory": {

@@ -8,8 +8,8 @@ from tests.faults.stand import Stand
 from tests.soak.chaos import Chaos
 
 
-def test_random_kills_and_cuts_let_nobody_in_and_lose_nothing(site: Stand) -> None:
-    report = Chaos(site, faults=20, seed=random.SystemRandom().randrange(2**32)).run()
+def test_random_kills_and_cuts_let_nobody_in_and_lose_nothing(patient: Stand) -> None:
+    report = Chaos(patient, faults=20, seed=random.SystemRandom().randrange(2**32)).run()
     print(report)  # noqa: T201 - the seed must be in what a failed run shows
     assert not report.wrong, str(report)
     assert sum(report.acts.values()) == 20

@@ -107,7 +107,6 @@ def test_a_node_whose_clock_is_off_is_not_ready_and_reopens_nothing(site: Stand,
     ("written", "said"),
     [
         ("rules: [", "policy.yaml:"),
-        ("", "policy.yaml:"),
         ("zones: {}\nrules: []\nunknown: 1\n", "unknown"),
     ],
 )

@@ -35,20 +35,20 @@ def taken_once(site: Stand, person: Person, done: Signed) -> None:
     assert (page.mark, page.status) == ("signin.challenge", 422), page.words[:300]
 
 
-def test_a_worker_killed_after_each_command_to_the_store(site: Stand) -> None:
-    done = walk(site, site.store_road, Act.KILL_AFTER)
+def test_a_worker_killed_after_each_command_to_the_store(patient: Stand) -> None:
+    done = walk(patient, patient.store_road, Act.KILL_AFTER)
     assert sum(bool(each.failed) for each in done) >= 8
     assert max(len(each.failed) for each in done) <= 1
 
 
-def test_on_campus_too_nobody_is_led_nowhere(site: Stand) -> None:
-    done = walk(site, site.store_road, Act.KILL_AFTER, CAMPUS)
+def test_on_campus_too_nobody_is_led_nowhere(patient: Stand) -> None:
+    done = walk(patient, patient.store_road, Act.KILL_AFTER, CAMPUS)
     assert sum(bool(each.failed) for each in done) >= 6
     assert max(len(each.failed) for each in done) <= 1
 
 
-def test_a_worker_killed_around_each_command_to_the_directory(site: Stand) -> None:
+def test_a_worker_killed_around_each_command_to_the_directory(patient: Stand) -> None:
     for act in (Act.KILL_BEFORE, Act.KILL_AFTER):
-        done = walk(site, site.directory_roads[0], act)
+        done = walk(patient, patient.directory_roads[0], act)
         assert sum(bool(each.failed) for each in done) >= 3
         assert max(len(each.failed) for each in done) <= 1

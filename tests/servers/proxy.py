@@ -31,13 +31,13 @@ class Act(Enum):
     CUT_BEFORE = "cut before the server has it"
     CUT_AFTER = "cut when the server has done it"
     LOSE = "the answer never comes"
-    LATE = "the answer comes after a second"
+    LATE = "the answer comes too late"
     GARBLE = "the answer is garbage"
     KILL_BEFORE = "who asks is killed before the server has it"
     KILL_AFTER = "who asks is killed when the server has done it"
 
 
-LATE_SECONDS = 1.0
+LATE_SECONDS = 1.5
 
 
 @dataclass(slots=True)
@@ -188,7 +188,10 @@ class Proxy:
                 self._kill(port)
                 return False
             case Act.LOSE:
-                return True
+                # A stream loses its end, never its middle: from here on nothing comes any more.
+                while client.recv(CHUNK):
+                    pass
+                return False
             case Act.GARBLE:
                 client.sendall(b"\x00garbage\xff\r\n" * 3)
                 return False

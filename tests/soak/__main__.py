@@ -9,7 +9,7 @@ import argparse
 import random
 import sys
 
-from tests.faults.stand import stand
+from tests.faults.stand import PATIENT, stand
 from tests.soak.chaos import Chaos
 from tests.soak.memory import growth
 
@@ -27,7 +27,7 @@ def main() -> int:
     words.add_argument("--sign-ins", type=int, default=SIGN_INS)
     asked = words.parse_args()
     _say(f"seed {asked.seed}")
-    with stand() as site:
+    with stand(PATIENT) as site:
         report = Chaos(site, asked.faults, asked.seed).run()
     _say(report)
     grown = growth(asked.sign_ins, min(PEOPLE, asked.sign_ins))
