@@ -13,8 +13,8 @@ MOST_COMMANDS = 60
 def walk(site: Stand, road: Proxy, act: Act, address: str | None = None) -> list[Signed]:
     """Sign-ins, each struck at one command more than the one before, until none is left."""
     done = []
-    for number in range(1, MOST_COMMANDS):
-        person, struck = site.person(), len(road.happened)
+    for number, person in enumerate(site.people(MOST_COMMANDS), 1):
+        struck = len(road.happened)
         road.at(number, act)
         done.append(site.visitor(address).sign_in(person))
         reached = len(road.happened) > struck
