@@ -30,8 +30,10 @@ from idp_mfa.session import Sessions
 from idp_mfa.signin.flow import Refused
 from idp_mfa.signin.outcomes import Admitted, Finished, Gone, OtherBrowser, Unfinished
 from idp_mfa.signin.service import SignIn
+from idp_mfa.signin.transaction import Transaction
 
 TOTP = FactorName("totp")
+_RESUME = "/portal/answer"
 _PATHS = {Page.PORTAL_HOME: "/", Page.PORTAL_ADD_FACTOR: "/portal/totp"}
 """Where each page of the portal is; the only places that a sign-in may come back to."""
 
@@ -69,7 +71,7 @@ class PortalPages:
         return (
             Route("/", "portal.home", self.home),
             Route("/portal/signin", "portal.signin", self.sign_in, ("POST",)),
-            Route("/portal/answer/<id>", "portal.answer", self.answer),
+            Route(f"{_RESUME}/<id>", "portal.answer", self.answer),
             Route("/portal/totp", "portal.totp", self.totp),
             Route("/portal/totp/begin", "portal.totp.begin", self.totp_begin, ("POST",)),
             Route("/portal/totp/complete", "portal.totp.complete", self.totp_complete, ("POST",)),
@@ -103,6 +105,9 @@ class PortalPages:
     def answer(self, id: str) -> Response:
         """Where the sign-in for one of our pages is fetched."""
         browser, key = self._browser, TransactionId(id)
+        asked = self._signin.look(key, browser.binding(key))
+        if not isinstance(asked, Transaction) or asked.request.resume != _RESUME:
+            return browser.see_other(f"/signin/{id}")
         found = self._signin.finish(key, browser.binding(key), browser.cookies(), browser.seen())
         match found:
             case Finished(Refused(), _, _):
@@ -305,7 +310,7 @@ class PortalPages:
         return browser.begun(begun)
 
     def _request(self, page: Page) -> AuthnRequest:
-        return AuthnRequest(self._service, page, resume="/portal/answer", context={})
+        return AuthnRequest(self._service, page, resume=_RESUME, context={})
 
     def _label(self) -> str:
         # Dated, so that the dead entry is recognised in the app after a replacement.

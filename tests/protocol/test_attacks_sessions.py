@@ -400,3 +400,19 @@ def test_a_factor_that_was_replaced_counts_no_more(site: Attacked) -> None:
     site.idp.must("user", "reset", person.login, "--everything", "--reason", "lost")
     refused = agent.ask()
     assert (refused.mark, refused.status) == ("signin.refused", 403)
+
+
+def test_the_portal_answers_no_sign_in_of_a_service(site: Attacked) -> None:
+    """Else a session would be opened and an answer put on record that no service ever gets."""
+    person = site.person()
+    page = site.at_code(person)
+    assert person.phone is not None
+    form = page.form_with("code")
+    values = {**dict(form.form_values()), "code": person.phone.code()}
+    id = page.url.rstrip("/").split("/signin/")[1].split("/")[0]
+    moved = page.agent.once("POST", f"{site.idp.origin}/signin/{id}/response", values)
+    assert moved.headers["Location"].endswith(f"/saml/answer/{id}")
+    strayed = page.agent.once("GET", f"{site.idp.origin}/portal/answer/{id}", None)
+    assert strayed.headers["Location"].endswith(f"/signin/{id}")
+    assert "assertion.issued" not in site.events(person)
+    assert "idp" not in page.agent.session.cookies
