@@ -123,7 +123,7 @@ def test_a_rolling_restart_under_load_loses_no_sign_in(pair: Pair) -> None:
     print(f"{len(running.done)} sign-ins over two restarts, pressed again: {failed}")  # noqa: T201
     assert not running.wrong, running.wrong
     assert len(running.done) >= 20
-    assert len(failed) <= 2
+    assert len(failed) * 20 <= len(running.done), "who was interrupted pressed again, and few were"
 
 
 def test_a_node_that_dies_at_once_costs_one_more_press(pair: Pair) -> None:
