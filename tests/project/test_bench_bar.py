@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.bench.measure import Bench, Row
 from tests.bench.report import BAR
 from tests.bench.site import Site, site
 
+PATIENCE_SECONDS = 150.0
 PEOPLE = 100
 SIGN_INS = 40
 RINGS = frozenset({"signing-keys.json", "ring.json"})
@@ -38,15 +40,16 @@ sys.addaudithook(watch)
 """
 
 
-def test_a_sign_in_is_nowhere_near_what_library_defaults_cost() -> None:
-    """Twice the bar, which is `make bench`'s to hold: neighbours make Python dearer than RSA."""
+def test_a_sign_in_keeps_the_bar() -> None:
+    """In the calmest of its moments: neighbours on a shared machine make Python dearer than RSA."""
     with site(PEOPLE) as place:
         bench = Bench(place, 2)
         bench.warm_up([Row.FACTOR])
-        found = []
-        while len(found) < 2 or (min(found) > 2 * BAR and len(found) < 6):
+        found: list[float] = []
+        until = time.monotonic() + PATIENCE_SECONDS
+        while len(found) < 2 or (min(found) > BAR and time.monotonic() < until):
             found.append(bench.batch(Row.FACTOR, SIGN_INS).units)
-    assert min(found) <= 2 * BAR, found
+    assert min(found) <= BAR, found
 
 
 # -- what no request may do ------------------------------------------------------------------
