@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import runpy
 import shutil
 import socket
 import tempfile
@@ -14,43 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from gunicorn.app.base import BaseApplication
 
-from idp_mfa import assets
 from idp_mfa.cli.house import Program, fail
-
-
-class _Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn's settings from conf/gunicorn.conf.py and from ours; no command line of its own."""
-
-    def __init__(
-        self, program: Program, make: Callable[[], Any], hooks: Mapping[str, Callable[..., None]]
-    ) -> None:
-        self._program = program
-        self._make = make
-        self._hooks = hooks
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Its own file first, then what our settings say."""
-        server = self._program.settings.server
-        values = runpy.run_path(str(assets.folder("conf") / "gunicorn.conf.py")) | {
-            "bind": server.bind,
-            "workers": server.workers,
-            "threads": server.threads,
-            "graceful_timeout": int(server.graceful_timeout.total_seconds()),
-            **self._hooks,
-        }
-        for name, value in values.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        """The application, made once before the workers are forked."""
-        app = self._make()
-        gc.collect()
-        gc.freeze()
-        return app
+from idp_mfa.cli.server import Server
 
 
 @click.command()
@@ -59,11 +23,11 @@ def serve(program: Program) -> None:
     """Serve sign-ins with the real directory and store."""
     address = program.settings.metrics.address
     if address is None:
-        _Server(program, program.house.application, {}).run()
+        Server(program, program.house.application, {}).run()
         return
     with _listening(address) as listener, _shared_folder() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-        _Server(program, program.house.application, _counting(program, listener)).run()
+        Server(program, program.house.application, _counting(program, listener)).run()
 
 
 def _counting(program: Program, listener: socket.socket) -> Mapping[str, Callable[..., None]]:

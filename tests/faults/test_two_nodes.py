@@ -118,12 +118,12 @@ def test_a_rolling_restart_under_load_loses_no_sign_in(pair: Pair) -> None:
         for name in ("a", "b"):
             pair.stop(name)
             pair.start(name)
-            time.sleep(1.5)  # nginx looks at a node that failed once a second
+            time.sleep(3)  # as docs/howto/production.md tells: nginx counts whole seconds
     failed = [step for each in running.done for step in each.failed]
     print(f"{len(running.done)} sign-ins over two restarts, pressed again: {failed}")  # noqa: T201
     assert not running.wrong, running.wrong
-    assert len(running.done) >= 20
-    assert len(failed) * 20 <= len(running.done), "who was interrupted pressed again, and few were"
+    assert len(running.done) >= 60
+    assert len(failed) <= 1, "a node that stops answers whoever already waits at its door"
 
 
 def test_a_node_that_dies_at_once_costs_one_more_press(pair: Pair) -> None:

@@ -15,7 +15,7 @@ from tests.simulators.person import Person
 from tests.simulators.user_agent import Page
 
 MOST_STEPS = 25
-PAUSE_SECONDS = 2.5
+PAUSE_SECONDS = 0.3
 
 
 class NotHealed(AssertionError):  # noqa: N818 - what it says of the product

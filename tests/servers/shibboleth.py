@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.request import urlopen
 
 from tests.servers.apache import Site, apache
 from tests.servers.certificates import KeyPair, self_signed
-from tests.servers.foreground import folder, running
+from tests.servers.foreground import START_SECONDS, folder, running
 
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
@@ -116,9 +117,21 @@ def shibboleth(
                 environment={"SHIBSP_RUNDIR": str(place), "SHIBSP_LOGDIR": str(place)},
             ),
             apache(place, site, modules=("shib",), configuration=_apache(place)),
-            urlopen(f"{site.listen_url}/Shibboleth.sso/Metadata") as metadata,
         ):
-            yield Shibboleth(entity_id, site, metadata.read(), place)
+            yield Shibboleth(entity_id, site, _metadata(site), place)
+
+
+def _metadata(site: Site) -> bytes:
+    """What it says of itself; a child of Apache that has just been made may drop a call."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urlopen(f"{site.listen_url}/Shibboleth.sso/Metadata") as answer:
+                return bytes(answer.read())
+        except ConnectionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def _answers(path: Path) -> bool:
