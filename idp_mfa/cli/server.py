@@ -6,7 +6,7 @@ import gc
 import runpy
 import select
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -24,6 +24,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     POST that may have been heard to another node, so somebody's sign-in would be interrupted.
     """
 
+    sockets: Sequence[socket.socket]
+
     def set_accept_enabled(self, enabled: bool) -> None:
         """Listen or not; a worker that stops never listens again."""
         super().set_accept_enabled(enabled)
@@ -32,7 +34,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 while _somebody_waits(listener):
                     self.accept(listener)
                 listener.close()
-            self.sockets = []
+            self.sockets = ()
 
 
 def _somebody_waits(listener: socket.socket) -> bool:
