@@ -219,12 +219,17 @@ class House:
                 preference=self.settings.factors,
                 throttle=self.throttle,
                 devices=self.devices,
-                outbox=RedisOutbox(self.store_server),
+                outbox=self.outbox,
                 clock=self.clock,
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
             )
         )
+
+    @cached_property
+    def outbox(self) -> RedisOutbox:
+        """What waits to be mailed."""
+        return RedisOutbox(self.store_server, self.sealer, self.randomness)
 
     @cached_property
     def watched(self) -> Watched:

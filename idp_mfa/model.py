@@ -37,6 +37,10 @@ PASSWORD = FactorName("password")
 """What the directory checks; it is verified by a bind and has no file in factors/."""
 
 
+REISSUE_ADDRESS = FactorName("reissue_address")
+"""The record that holds where a re-issue's code is mailed to; it is no factor."""
+
+
 class FactorKind(Enum):
     """The kinds of which REFEDS MFA wants two different ones."""
 
@@ -143,13 +147,23 @@ class Credentials:
 
         A set-up that was begun and left is no factor yet.
         """
-        begun = all(one.state is CredentialState.UNFINISHED for one in self.records)
+        begun = all(one.state is CredentialState.UNFINISHED for one in self.factors)
         return begun and not self.unreadable
+
+    @property
+    def factors(self) -> tuple[Credential, ...]:
+        """The records of factors, of any state."""
+        return tuple(c for c in self.records if c.factor != REISSUE_ADDRESS)
+
+    @property
+    def reissue_address(self) -> Credential | None:
+        """The record of the re-issue address."""
+        return next((c for c in self.records if c.factor == REISSUE_ADDRESS), None)
 
     @property
     def active(self) -> tuple[Credential, ...]:
         """What may sign in."""
-        return tuple(c for c in self.records if c.state is CredentialState.ACTIVE)
+        return tuple(c for c in self.factors if c.state is CredentialState.ACTIVE)
 
     def of(self, factor: FactorName) -> tuple[Credential, ...]:
         """The active credentials of one factor."""
@@ -284,21 +298,4 @@ class AuthnResult:
     authn_instant: datetime
     session_index: str
     because: Because
-    reference: Reference
-
-
-class NoticeKind(Enum):
-    """What people are told of by mail."""
-
-    WRONG_CODES_REPEATED = "wrong-codes-repeated"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that its owner has to be told: what, when, from where; never a secret."""
-
-    kind: NoticeKind
-    user_id: UserId
-    at: datetime
-    seen: Seen
     reference: Reference

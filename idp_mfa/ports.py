@@ -9,11 +9,11 @@ from enum import Enum
 from typing import Protocol
 
 from idp_mfa.audit import AuditRecord
+from idp_mfa.letters import Awaited, Letter, LetterId, Mail, Notice, Pending, Queued
 from idp_mfa.model import (
     Account,
     Credential,
     Credentials,
-    Notice,
     Reference,
     ServiceId,
     User,
@@ -281,11 +281,69 @@ class ServiceRegistry(Protocol):
         ...
 
 
-class Outbox(Protocol):
-    """What waits to be mailed; it never holds up a sign-in."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The queue of letters as the desk and the metrics see it."""
 
-    def put(self, notice: Notice) -> None:
-        """Queue it; ``Unavailable`` if the queue cannot be reached."""
+    letters: int
+    since: datetime | None
+
+
+class Outbox(Protocol):
+    """What waits to be mailed; it never holds up a sign-in.
+
+    A letter that was taken and not done with, because a worker died, is due again.
+    """
+
+    def put(self, letter: Letter) -> LetterId:
+        """To be sent now; ``Unavailable`` if the queue cannot be reached."""
+        ...
+
+    def intend(self, notice: Notice, awaited: Awaited) -> LetterId:
+        """To be sent once ``release`` says so, or the directory: recorded before the change."""
+        ...
+
+    def release(self, letter: LetterId, at: datetime) -> None:
+        """Its change has happened: it is due."""
+        ...
+
+    def take(self, limit: int, at: datetime, in_hand: timedelta) -> Sequence[Queued]:
+        """What is due; nobody else is given it before ``in_hand`` has passed."""
+        ...
+
+    def again(self, letter: LetterId, at: datetime) -> None:
+        """It was not taken: due once more at ``at``."""
+        ...
+
+    def done(self, letter: LetterId) -> None:
+        """Sent, given up, or of a change that never happened."""
+        ...
+
+    def pending(self, before: datetime) -> Sequence[Pending]:
+        """Notices whose change was intended before a moment and not heard of since."""
+        ...
+
+    def waiting(self) -> Waiting:
+        """How many letters are due, and since when the oldest of them."""
+        ...
+
+
+class Undeliverable(Enum):
+    """Why no later try would help."""
+
+    REFUSED = "refused"
+    """The address, or the letter, is refused for good (a 5xx answer)."""
+
+
+class Mailer(Protocol):
+    """What carries a mail away."""
+
+    def send(self, mail: Mail) -> Undeliverable | None:
+        """None once it was taken; ``Unavailable`` ("mail") if it may be tried again."""
+        ...
+
+    def ping(self) -> None:
+        """Nothing, or ``Unavailable`` with the reason in words."""
         ...
 
 

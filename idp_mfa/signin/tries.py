@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from idp_mfa.audit import AuditEvent
+from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import (
     Account,
     Credential,
     CredentialState,
     FactorName,
-    Notice,
-    NoticeKind,
     Seen,
     UserId,
 )
