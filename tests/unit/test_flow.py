@@ -36,6 +36,7 @@ from idp_mfa.signin.flow import (
     FactorChosen,
     FactorVerified,
     Identified,
+    Judge,
     OutOfTurn,
     Refused,
     Rejudged,
@@ -98,25 +99,62 @@ def permit(user: User, verified: tuple[Verification, ...]) -> Decision:
 def test_every_state_with_every_event(state: str, event: str) -> None:
     after = advance(STATES[state], EVENTS[event], permit)
     assert type(after) is MOVES.get((state, event), OutOfTurn)
+    if isinstance(after, OutOfTurn):
+        assert after == OutOfTurn(STATES[state], EVENTS[event]), "what came out of turn is told"
 
 
-@pytest.mark.parametrize(
-    ("decision", "expected"),
-    [
-        (Permit(ACR, BECAUSE), Authenticated),
-        (StepUp(frozenset({TOTP}), BECAUSE), AwaitChoice),
-        (EnrolFirst(frozenset({TOTP}), BECAUSE), AwaitEnrolment),
-        (Deny(Refusal.ACR_UNMET, BECAUSE), Refused),
-    ],
-)
+MESSAGE = {"en": "Ask the desk.", "ja": "窓口へ。"}
+VERIFIED = {
+    "identified": PASSED,
+    "verified": (*PASSED, verification(TOTP)),
+    "enrolled": (*PASSED, verification(TOTP)),
+    "rejudged": PASSED,
+}
+
+
 @pytest.mark.parametrize(
     ("state", "event"), [key for key, after in MOVES.items() if after is Authenticated]
 )
-def test_every_judgement_leads_where_it_says(
-    state: str, event: str, decision: Decision, expected: type[State]
-) -> None:
-    after = advance(STATES[state], EVENTS[event], lambda user, verified: decision)
-    assert type(after) is expected
+def test_every_judgement_leads_where_it_says(state: str, event: str) -> None:
+    """With the same person, what was verified, and the reason that pages and the record give."""
+    verified = VERIFIED[event]
+    offered = frozenset({TOTP, MATRIX})
+    leads: list[tuple[Decision, State]] = [
+        (Permit(ACR, BECAUSE), Authenticated(ALICE, verified, ACR, BECAUSE)),
+        (StepUp(offered, BECAUSE), AwaitChoice(ALICE, verified, offered, BECAUSE)),
+        (EnrolFirst(offered, BECAUSE), AwaitEnrolment(ALICE, verified, offered, BECAUSE)),
+        (
+            Deny(Refusal.ACR_UNMET, BECAUSE, MESSAGE),
+            Refused(Refusal.ACR_UNMET, BECAUSE, MESSAGE),
+        ),
+    ]
+    for decision, expected in leads:
+        asked: list[tuple[User, tuple[Verification, ...]]] = []
+        after = advance(STATES[state], EVENTS[event], told(decision, asked))
+        assert after == expected
+        assert asked == [(ALICE, verified)]
+
+
+def told(decision: Decision, asked: list[tuple[User, tuple[Verification, ...]]]) -> Judge:
+    """A judge who always says the same, and notes about whom."""
+
+    def judge(user: User, verified: tuple[Verification, ...]) -> Decision:
+        asked.append((user, verified))
+        return decision
+
+    return judge
+
+
+@pytest.mark.parametrize("state", [key for key, event in MOVES if event == "abandoned"])
+@pytest.mark.parametrize("why", Refusal)
+def test_what_ends_a_sign_in_is_what_the_service_is_told(state: str, why: Refusal) -> None:
+    assert advance(STATES[state], Abandoned(why), permit) == Refused(why)
+
+
+def test_a_judge_who_says_anything_else_lets_nobody_in() -> None:
+    for word in (None, True, "permit", STATES["authenticated"]):
+        with pytest.raises(AssertionError):
+            advance(STATES["identity"], EVENTS["identified"], lambda *_, said=word: said)  # type: ignore[misc]
 
 
 def test_what_was_verified_is_kept_and_never_invented() -> None:
