@@ -68,6 +68,14 @@ class Directory(Protocol):
         """People whose login, name or mail begins with a text, for the desk."""
         ...
 
+    def everyone(self) -> Sequence[Account]:
+        """All accounts, whatever their standing, from where changes are written.
+
+        Of their factors no secret is kept: it is for counting, and nothing can be decided or
+        changed by it. ``Unavailable`` if not all of them can be listed.
+        """
+        ...
+
     def ping(self) -> None:
         """Nothing, or ``Unavailable`` with the reason in words."""
         ...

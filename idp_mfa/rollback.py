@@ -78,6 +78,10 @@ class Watched:
         """People whose login, name or mail begins with a text."""
         return self._directory.search(text, limit)
 
+    def everyone(self) -> Sequence[Account]:
+        """All accounts as they stand there, held against nothing: they are for counting."""
+        return self._directory.everyone()
+
     def ping(self) -> None:
         """The directory answers."""
         self._directory.ping()

@@ -20,6 +20,7 @@ from idp_mfa.directory.records import (
     holder,
     resealed,
     rewritten,
+    without_secrets,
 )
 from idp_mfa.directory.typed import usable_login, usable_password
 from idp_mfa.model import Account, AccountState, Clock, Credentials, User, UserId
@@ -118,6 +119,10 @@ class LdapDirectory:
         )
         return tuple(self._reader.user(entry) for entry in found)
 
+    def everyone(self) -> Sequence[Account]:
+        """Whom the user filter takes, page by page; the canary is nobody."""
+        return self._listings.read(self._accounts)
+
     def ping(self) -> None:
         """The base is there and the canary visible, where is read and where is written."""
         self._searches.read(self._well)
@@ -151,7 +156,7 @@ class LdapDirectory:
         return [
             holder(reader.records(entry), reader.id(entry))
             for entry in found
-            if entry.dn.lower() != self._options.canary_dn.lower()
+            if not self._is_canary(entry)
         ]
 
     def reseal(self, user_id: UserId) -> ChangeAnswer:
@@ -226,6 +231,19 @@ class LdapDirectory:
         if stored.manifest is None and not stored.records:
             self._believe_nothing(wire)
         return self._reader.account(entry, self._groups(wire, entry), self._clock())
+
+    def _accounts(self, wire: Wire) -> Sequence[Account]:
+        reader, now = self._reader, self._clock()
+        found = wire.search_paged(self._options.base_dn, reader.anybody, reader.everything)
+        self._believe_nothing(wire)
+        return [
+            without_secrets(reader.account(entry, self._groups(wire, entry), now))
+            for entry in found
+            if not self._is_canary(entry)
+        ]
+
+    def _is_canary(self, entry: Entry) -> bool:
+        return entry.dn.lower() == self._options.canary_dn.lower()
 
     def _entry(self, wire: Wire, filter_: str, attributes: Sequence[str]) -> Entry | None:
         found = wire.search(self._options.base_dn, filter_, attributes, size_limit=2)

@@ -106,7 +106,7 @@ class EntryReader:
         The user filter stays in force: whom it lets go is gone for running sessions too.
         """
         filter_ = self.by_id_alone(user_id)
-        return None if filter_ is None else f"(&{filter_}{self._anybody})"
+        return None if filter_ is None else f"(&{filter_}{self.anybody})"
 
     def by_id_alone(self, user_id: UserId) -> str | None:
         """The same for those too whom the user filter lets go."""
@@ -121,6 +121,11 @@ class EntryReader:
         return f"({self._id}={value})"
 
     @property
+    def anybody(self) -> str:
+        """The filter for everybody whom the user filter takes."""
+        return self._user_filter.replace("{login}", "*")
+
+    @property
     def with_sealed_values(self) -> str:
         """The filter for everybody who has any, whatever the user filter says of them."""
         return "(|" + "".join(f"({name}=*)" for name in self.stored) + ")"
@@ -133,7 +138,7 @@ class EntryReader:
     def beginning_with(self, text: str) -> str:
         """The filter for people whose login, name or mail begins so."""
         starts = "".join(f"({name}={escaped(text)}*)" for name in self._search)
-        return f"(&{self._anybody}(|{starts}))"
+        return f"(&{self.anybody}(|{starts}))"
 
     def groups_of(self, entry: Entry) -> str:
         """The filter for the groups that name this entry."""
@@ -202,10 +207,6 @@ class EntryReader:
                 return self._one_text(entry, self._options.group_name_attribute)
             case never:
                 assert_never(never)
-
-    @property
-    def _anybody(self) -> str:
-        return self._user_filter.replace("{login}", "*")
 
     def _member_of(self, entry: Entry) -> frozenset[str]:
         values = entry.values.get(self._options.member_of_attribute.lower(), ())

@@ -12,10 +12,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from idp_mfa.model import (
+    Account,
     BoundBy,
     Credential,
     CredentialId,
@@ -93,6 +94,13 @@ def opened(stored: Stored, user: UserId, sealer: Sealer) -> Credentials:
         stored.manifest,
         contents.manifest.generation if contents.manifest.opens else 0,
     )
+
+
+def without_secrets(account: Account) -> Account:
+    """The same account with the states of its factors and none of their secrets."""
+    found = account.credentials
+    records = tuple(replace(one, secret={}) for one in found.records)
+    return replace(account, credentials=replace(found, records=records))
 
 
 def rewritten(

@@ -22,6 +22,7 @@ from idp_mfa.directory.records import (
     opened,
     resealed,
     rewritten,
+    without_secrets,
 )
 from idp_mfa.directory.sqlite_file import SqliteFile, all_stored, carry_out, stored_of
 from idp_mfa.directory.typed import usable_login, usable_password
@@ -119,6 +120,15 @@ class SqliteDirectory:
         )
         return tuple(user for user, _ in zip(found, range(limit), strict=False))
 
+    def everyone(self) -> Sequence[Account]:
+        """All of them by login, in one transaction."""
+        with self._file.connection() as connection:
+            connection.execute("BEGIN")
+            rows = connection.execute("SELECT * FROM person ORDER BY login_key").fetchall()
+            stored = all_stored(connection)
+        nothing = Stored((), None)
+        return [without_secrets(self._opened(row, stored.get(row["id"], nothing))) for row in rows]
+
     def ping(self) -> None:
         """The file opens and answers."""
         with self._file.connection() as connection:
@@ -139,6 +149,7 @@ class SqliteDirectory:
     def holders(self) -> Sequence[Holder]:
         """Everybody with sealed values."""
         with self._file.connection() as connection:
+            connection.execute("BEGIN")
             return [
                 holder(stored, UserId(person)) for person, stored in all_stored(connection).items()
             ]
@@ -189,8 +200,9 @@ class SqliteDirectory:
             connection.execute("BEGIN")
             row = connection.execute(f"SELECT * FROM person WHERE {where}", (value,)).fetchone()  # noqa: S608
             stored = None if row is None else stored_of(connection, row["id"])
-        if row is None or stored is None:
-            return None
+        return None if row is None or stored is None else self._opened(row, stored)
+
+    def _opened(self, row: Any, stored: Stored) -> Account:
         user = _user(row)
         return Account(
             user=user,

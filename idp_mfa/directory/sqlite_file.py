@@ -87,8 +87,7 @@ def stored_of(connection: sqlite3.Connection, user_id: str) -> Stored:
 
 
 def all_stored(connection: sqlite3.Connection) -> Mapping[str, Stored]:
-    """The sealed bytes of everybody who has some."""
-    connection.execute("BEGIN")
+    """The sealed bytes of everybody who has some, as of the transaction that is open."""
     records: dict[str, list[bytes]] = {}
     for row in connection.execute("SELECT person, sealed FROM record"):
         records.setdefault(row["person"], []).append(row["sealed"])
@@ -96,7 +95,6 @@ def all_stored(connection: sqlite3.Connection) -> Mapping[str, Stored]:
         row["person"]: row["sealed"]
         for row in connection.execute("SELECT person, sealed FROM manifest")
     }
-    connection.execute("COMMIT")
     return {
         person: Stored(tuple(records.get(person, ())), manifests.get(person))
         for person in records.keys() | manifests.keys()

@@ -416,3 +416,36 @@ def test_the_desk_can_clear_what_does_not_open(
     assert account(site.directory, alice).credentials.has_none
     assert site.directory.clear(found.user.id, stale.credentials) is LOST
     assert bind(site.directory, alice, credential("c5")).credentials.unreadable == 0
+
+
+# -- everybody -------------------------------------------------------------------------------
+
+
+def test_everybody_is_listed_with_groups_and_standing(site: Site, alice: str, bob: str) -> None:
+    site.lock(bob)
+    bind(site.directory, alice, credential())
+    listed = {one.user.login: one for one in site.directory.everyone()}
+    assert {alice, bob} <= listed.keys()
+    assert "canary" not in listed
+    assert listed[bob] == account(site.directory, bob)
+    assert listed[bob].standing.state is AccountState.LOCKED
+    assert listed[bob].credentials.has_none
+    assert listed[alice].groups == {"students"}
+    assert listed[alice].attributes == account(site.directory, alice).attributes
+
+
+def test_everybody_is_listed_without_a_secret(site: Site, alice: str) -> None:
+    held = bind(site.directory, alice, credential("c1"), credential("c2"))
+    (listed,) = (one for one in site.directory.everyone() if one.user.login == alice)
+    assert [replace(one, secret={}) for one in held.credentials.records] == list(
+        listed.credentials.records
+    )
+    removal = [Change(listed.credentials.records[0], None)]
+    assert site.directory.change(listed.user.id, listed.credentials, removal) is LOST
+
+
+def test_what_does_not_open_is_listed_as_unreadable(site: Site, alice: str) -> None:
+    bind(site.directory, alice, credential())
+    (listed,) = (one for one in site.under(OTHER_RING).everyone() if one.user.login == alice)
+    assert listed.credentials.unreadable
+    assert not listed.credentials.has_none
