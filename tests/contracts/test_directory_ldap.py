@@ -669,3 +669,22 @@ def test_the_access_rules_of_the_manual_are_the_tried_ones(server: Slapd) -> Non
     assert [" ".join(one.split()).encode() for one in written] == [
         b" ".join(one.split()) for one in in_force[:2]
     ]
+
+
+# -- everybody -------------------------------------------------------------------------------
+
+
+def test_more_people_than_a_page_holds_are_all_listed(server: Slapd, opened: Opened) -> None:
+    limits = f'dn.exact="{server.service_dn}" size.prtotal=unlimited'
+    server.configure(MDB, "olcLimits", limits)
+    many = {f"s{number}" for number in range(1100)}
+    server.add([Person(login, login) for login in many])
+    listed = [one.user.login for one in opened(server.options()).everyone()]
+    assert many <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_a_list_that_was_cut_short_is_no_list(server: Slapd, opened: Opened) -> None:
+    server.configure(MDB, "olcSizeLimit", "3")
+    with pytest.raises(Unavailable, match="size limit"):
+        opened(server.options()).everyone()
