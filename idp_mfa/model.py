@@ -18,6 +18,9 @@ TransactionId = NewType("TransactionId", str)
 ServiceId = NewType("ServiceId", str)
 """A SAML entityID, an OIDC client_id, or one of our own pages' ids."""
 
+PORTAL = ServiceId("urn:idp_mfa:portal")
+"""Our own portal as a service; policies name its pages."""
+
 Acr = NewType("Acr", str)
 """An authentication context class: SAML AuthnContextClassRef, OIDC acr."""
 
@@ -268,6 +271,7 @@ class Cause(Enum):
     NETWORK = "network"
     NETWORK_UNKNOWN = "network-unknown"
     SERVICE_DEMAND = "service-demand"
+    TWO_KINDS = "two-kinds"
     FRESHNESS = "freshness"
     RULE = "rule"
     NO_RULE = "no-rule"
@@ -276,13 +280,29 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class WaysOn:
+    """What would help, as names of zones.
+
+    From ``elsewhere`` the same is allowed, or nothing more is asked for it; in ``set_up`` a factor
+    can be set up that would do, be it the zone where somebody is.
+    """
+
+    elsewhere: tuple[str, ...] = ()
+    set_up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Because:
-    """The reason a decision carries: the rule that decided, the zone and address, the cause."""
+    """The reason a decision carries: the rule that decided, the zone and address, the cause.
+
+    ``ways`` is looked for where a page shows it: for refusals, and for pages of our own.
+    """
 
     rule: str
     zone: str
     address: str | None
     cause: Cause
+    ways: WaysOn = WaysOn()
 
 
 @dataclass(frozen=True, slots=True)

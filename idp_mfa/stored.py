@@ -16,6 +16,7 @@ from idp_mfa.model import (
     User,
     UserId,
     Verification,
+    WaysOn,
 )
 
 Json = dict[str, Any]
@@ -66,9 +67,12 @@ def because_to_json(because: Because) -> Json:
         "zone": because.zone,
         "address": because.address,
         "cause": because.cause.value,
+        "elsewhere": list(because.ways.elsewhere),
+        "set_up": list(because.ways.set_up),
     }
 
 
 def because_from_json(value: Mapping[str, Any]) -> Because:
     """The reverse of ``because_to_json``."""
-    return Because(value["rule"], value["zone"], value["address"], Cause(value["cause"]))
+    ways = WaysOn(tuple(value.get("elsewhere", ())), tuple(value.get("set_up", ())))
+    return Because(value["rule"], value["zone"], value["address"], Cause(value["cause"]), ways)

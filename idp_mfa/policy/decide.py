@@ -204,7 +204,10 @@ def _why_asked(unmet: Sequence[_Demanded], ruling: _Ruling, facts: Facts) -> Bec
     )
     if old and not _shown(first.require, facts):
         return _because(facts, first.rule, Cause.FRESHNESS)
-    return _because(facts, first.rule, cause_of_rule(first.rule, ruling.steps, facts))
+    cause = cause_of_rule(first.rule, ruling.steps, facts)
+    if _shown(first.require, facts) or (cause is Cause.RULE and first.require.kinds > 1):
+        cause = Cause.TWO_KINDS
+    return _because(facts, first.rule, cause)
 
 
 def _refusal(facts: Facts, ruling: _Ruling) -> Deny:

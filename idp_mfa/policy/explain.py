@@ -103,6 +103,7 @@ _CAUSES = {
     Cause.NETWORK: "of the network",
     Cause.NETWORK_UNKNOWN: "the network could not be told",
     Cause.SERVICE_DEMAND: "the service asks for a class of sign-in",
+    Cause.TWO_KINDS: "two different kinds have to be shown",
     Cause.FRESHNESS: "what was shown is too old",
     Cause.RULE: "a rule says so",
     Cause.NO_RULE: "no rule matched, and what no rule matches is denied",

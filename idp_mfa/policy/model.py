@@ -51,6 +51,8 @@ class Zone:
     kind: ZoneKind
     networks: tuple[Network, ...]
     owner: str = ""
+    label: Mapping[str, str] = field(default_factory=dict)
+    """What people call it, by language; without one, its kind says what it is."""
     note: str = ""
     own_factor: bool = False
     how_to_reach: Mapping[str, str] = field(default_factory=dict)

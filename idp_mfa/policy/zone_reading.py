@@ -11,7 +11,7 @@ from idp_mfa.policy.reading import Reader
 from idp_mfa.policy.zones import unmapped_network
 from idp_mfa.yaml_document import Entry, MappingNode, Node, Place
 
-_ZONE = ("kind", "networks", "owner", "note", "own_factor", "how_to_reach")
+_ZONE = ("kind", "networks", "owner", "note", "own_factor", "how_to_reach", "label")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _RESERVED = (OUTSIDE, UNKNOWN)
 
@@ -41,9 +41,8 @@ def _zone(reader: Reader, entry: Entry, taken: _Taken) -> Zone:
         owner=_text(reader, keys, "owner"),
         note=_text(reader, keys, "note"),
         own_factor="own_factor" in keys and reader.flag(keys["own_factor"].value, "`own_factor`"),
-        how_to_reach=reader.by_language(keys["how_to_reach"].value, "`how_to_reach`")
-        if "how_to_reach" in keys
-        else {},
+        how_to_reach=_by_language(reader, keys, "how_to_reach"),
+        label=_by_language(reader, keys, "label"),
     )
 
 
@@ -57,6 +56,10 @@ def _kind(reader: Reader, keys: Mapping[str, Entry]) -> ZoneKind:
 
 def _text(reader: Reader, keys: Mapping[str, Entry], key: str) -> str:
     return reader.text(keys[key].value, f"`{key}`") if key in keys else ""
+
+
+def _by_language(reader: Reader, keys: Mapping[str, Entry], key: str) -> Mapping[str, str]:
+    return reader.by_language(keys[key].value, f"`{key}`") if key in keys else {}
 
 
 def _networks(

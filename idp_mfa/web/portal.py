@@ -14,6 +14,7 @@ from idp_mfa.enrolment import Bound, Enrolments, NotAllowed, NotBound, may_bind
 from idp_mfa.factor import Enrolment, Rejected
 from idp_mfa.key_card import key_card
 from idp_mfa.model import (
+    PORTAL,
     AuthnRequest,
     BoundBy,
     Clock,
@@ -21,7 +22,6 @@ from idp_mfa.model import (
     Page,
     Randomness,
     Service,
-    ServiceId,
     TransactionId,
 )
 from idp_mfa.policy.model import Deny, Policy
@@ -341,4 +341,4 @@ class PortalPages:
 
 def portal_service(host: str, names: Mapping[str, str]) -> Service:
     """The portal as a relying party: policy rules name its pages, not this id."""
-    return Service(ServiceId("urn:idp_mfa:portal"), names, host)
+    return Service(PORTAL, names, host)

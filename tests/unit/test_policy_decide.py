@@ -184,11 +184,11 @@ def outcome(rules: Policy, given: Facts) -> tuple[str, str, Cause]:
         # kinds
         (
             {"page": Page.DESK, "verified": (shown(PASSWORD), shown(MATRIX))},
-            ("ask totp", "desk", Cause.RULE),
+            ("ask totp", "desk", Cause.TWO_KINDS),
         ),
         (
             {"page": Page.DESK, "enrolled": (TOTP, MATRIX, FIDO2)},
-            ("ask totp", "desk", Cause.RULE),
+            ("ask totp", "desk", Cause.TWO_KINDS),
         ),
         (
             {"page": Page.DESK, "enrolled": (MATRIX,)},
@@ -196,11 +196,11 @@ def outcome(rules: Policy, given: Facts) -> tuple[str, str, Cause]:
         ),
         (
             {"page": Page.SERVICES, "enrolled": (MATRIX, FIDO2, RECOVERY)},
-            ("ask fido2, image_matrix", "both", Cause.RULE),
+            ("ask fido2, image_matrix", "both", Cause.TWO_KINDS),
         ),
         (
             {"page": Page.SERVICES, "verified": (shown(PASSWORD), shown(MATRIX))},
-            ("ask totp", "both", Cause.RULE),
+            ("ask totp", "both", Cause.TWO_KINDS),
         ),
         (
             {"page": Page.SERVICES, "verified": (shown(PASSWORD), shown(TOTP))},
