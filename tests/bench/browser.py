@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
@@ -52,19 +52,19 @@ class Connection:
     """One kept connection; opened again once it lay idle for as long as servers may keep it."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._used = 0.0
         self._socket: socket.socket | None = None
 
-    def exchange(self, head: str, body: bytes) -> Answer:
+    def exchange(self, request: bytes) -> Answer:
         """One request and its whole answer."""
         began = time.perf_counter()
         if began - self._used > IDLE_SECONDS:
             self.close()
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), 30)
+            self._socket = socket.create_connection(("127.0.0.1", self.port), 30)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(head.encode("ascii") + body)
+        self._socket.sendall(request)
         received = b""
         while (end := received.find(b"\r\n\r\n")) < 0:
             received += self._more()
@@ -118,11 +118,11 @@ class Browser:
 
     def sign_in(self, path: str, person: Person) -> bytes:
         """From the service's request to the page that carries its answer: the SAMLResponse."""
-        answer = self._send("GET", path, b"")
+        answer = self.send("GET", path, b"")
         for _ in range(MOST_REQUESTS):
             if answer.location is not None:
                 parts = urlsplit(answer.location)
-                answer = self._send("GET", parts.path, b"")
+                answer = self.send("GET", parts.path, b"")
                 continue
             page = _PAGE.search(answer.body)
             match page and page[1]:
@@ -140,15 +140,8 @@ class Browser:
                     raise WentWrong(f"status {answer.status}, page {other!r}")
         raise WentWrong("going round in circles")
 
-    def _submit(self, answer: Answer, filled: dict[str, str]) -> Answer:
-        form = _FORM.search(answer.body)
-        if form is None or answer.status != 200:
-            raise WentWrong(f"status {answer.status}, no form to fill in")
-        action, csrf, version = (part.decode() for part in form.groups())
-        values = {"csrf": csrf, "version": version, **filled}
-        return self._send("POST", action, urlencode(values).encode())
-
-    def _send(self, method: str, path: str, body: bytes) -> Answer:
+    def request(self, method: str, path: str, body: bytes) -> bytes:
+        """One request as it is written, with the cookies of now."""
         kept = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         typed = (
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
@@ -158,7 +151,19 @@ class Browser:
             f"{_SENT_BY_BROWSERS}{typed if body else ''}"
             f"{f'Cookie: {kept}' + chr(13) + chr(10) if kept else ''}\r\n"
         )
-        answer = self.connection.exchange(head, body)
+        return head.encode("ascii") + body
+
+    def filled(self, answer: Answer, values: Mapping[str, str]) -> tuple[str, bytes]:
+        """Where the page's form goes, and its body with these values."""
+        form = _FORM.search(answer.body)
+        if form is None:
+            raise WentWrong(f"status {answer.status}, no form to fill in")
+        action, csrf, version = (part.decode() for part in form.groups())
+        return action, urlencode({"csrf": csrf, "version": version, **values}).encode()
+
+    def send(self, method: str, path: str, body: bytes) -> Answer:
+        """One request, and what it does to the cookies."""
+        answer = self.connection.exchange(self.request(method, path, body))
         self.note(answer.seconds)
         for name, value in answer.cookies:
             if value:
@@ -166,3 +171,9 @@ class Browser:
             else:
                 self.cookies.pop(name, None)
         return answer
+
+    def _submit(self, answer: Answer, values: dict[str, str]) -> Answer:
+        if answer.status != 200:
+            raise WentWrong(f"status {answer.status}, no form to fill in")
+        action, body = self.filled(answer, values)
+        return self.send("POST", action, body)

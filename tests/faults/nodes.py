@@ -7,16 +7,21 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 import yaml
 
-from tests.faults.stand import Stand
 from tests.servers.foreground import free_port, listening, running
-from tests.servers.idp import PROGRAM
+from tests.servers.idp import PROGRAM, Idp
 
 NO_SETTINGS: Mapping[str, Any] = {}
+
+
+class Site(Protocol):
+    """Whatever has a first node."""
+
+    idp: Idp
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Node:
         return requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=30)
 
 
-def settings_of(site: Stand, name: str, port: int, more: Mapping[str, Any] = NO_SETTINGS) -> Path:
+def settings_of(site: Site, name: str, port: int, more: Mapping[str, Any] = NO_SETTINGS) -> Path:
     """A file beside the first node's; what a node keeps on its own disk is its own."""
     settings = yaml.safe_load((site.idp.folder / "idp_mfa.yaml").read_text())
     settings |= {
@@ -60,7 +65,7 @@ def refused_start(file: Path) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def node(
-    site: Stand,
+    site: Site,
     name: str,
     *,
     port: int | None = None,
