@@ -17,11 +17,12 @@ run: $(VENV)/installed ## start the whole product with demo users and a demo ser
 test: packages $(VENV)/installed-for-tests ## run every test (on Debian it first installs what they need)
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/installed-for-lint ## check style, types, import rules and generated documents
+lint: $(VENV)/installed-for-lint ## check style, types, import rules, security and generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive idp_mfa
 	$(BIN)/python -m tests.project.state_diagram --check docs/architecture.md
 
 fix: $(VENV)/installed-for-lint ## repair formatting and generated documents
@@ -34,6 +35,14 @@ bench: packages $(VENV)/installed-for-tests ## measure the sign-in: CPU millisec
 
 soak: packages $(VENV)/installed-for-tests ## the long runs at full size: 200 kills and cuts, 50,000 sign-ins
 	$(BIN)/python -m tests.soak
+
+mutants: $(VENV)/installed-for-mutants ## break the core in every small way, and list what no test notices
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+audit: $(VENV)/installed-for-audit ## look every installed package up among the known vulnerabilities
+	$(BIN)/pip-audit --strict --skip-editable --path "$$($(BIN)/python -c \
+		'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 packages: ## install the Debian packages that the tests need, or name what is missing
 	@sh tests/debian_packages.sh
@@ -58,4 +67,12 @@ $(VENV)/installed-for-lint: $(SOURCES) | $(BIN)/python
 	@$(PIP) install --editable '.[test,lint]'
 	@touch $@ $(VENV)/installed-for-tests $(VENV)/installed
 
-.PHONY: help run test lint fix bench soak packages
+$(VENV)/installed-for-mutants: $(VENV)/installed-for-tests
+	@$(PIP) install --editable '.[test,mutation]'
+	@touch $@
+
+$(VENV)/installed-for-audit: $(VENV)/installed
+	@$(PIP) install --editable '.[audit]'
+	@touch $@
+
+.PHONY: help run test lint fix bench soak mutants audit packages

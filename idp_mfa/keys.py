@@ -111,7 +111,8 @@ class PublicKey:
             raise TypeError("only an RSA key wraps")
         match transport:
             case KeyTransport.OAEP_MGF1P:
-                digest: hashes.HashAlgorithm = hashes.SHA1()  # noqa: S303 - XML Encryption 5.5.2
+                # XML Encryption 5.5.2 has no other under this name.
+                digest: hashes.HashAlgorithm = hashes.SHA1()  # noqa: S303  # nosec B303
             case KeyTransport.OAEP_SHA256:
                 digest = hashes.SHA256()
             case never:

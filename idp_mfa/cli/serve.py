@@ -61,7 +61,8 @@ def _family(host: str) -> socket.AddressFamily:
 def _shared_folder() -> Iterator[Path]:
     """In memory where there is a place for it; removed by who made it, not by a worker."""
     maker = os.getpid()
-    memory = Path("/dev/shm")  # noqa: S108 - a new folder with a name of its own
+    # Only a new folder of our own is made in it.
+    memory = Path("/dev/shm")  # noqa: S108  # nosec B108
     place = Path(tempfile.mkdtemp("", "idp_mfa-metrics-", memory if memory.is_dir() else None))
     try:
         yield place

@@ -74,7 +74,7 @@ class SqliteDirectory:
         """The account of a login, in any width and case, as LDAP directories match it."""
         if not usable_login(login):
             return None
-        return self._account("login_key = ?", _login_key(login))
+        return self._account("SELECT * FROM person WHERE login_key = ?", _login_key(login))
 
     def authenticate(self, account: Account | None, password: bytes) -> PasswordAnswer:
         """One Argon2 verification, for nobody too."""
@@ -97,7 +97,7 @@ class SqliteDirectory:
 
     def read(self, user_id: UserId) -> Account | None:
         """The account as it stands now."""
-        return self._account("id = ?", user_id)
+        return self._account("SELECT * FROM person WHERE id = ?", user_id)
 
     def search(self, text: str, limit: int) -> Sequence[User]:
         """People whose login, name or mail begins with a text."""
@@ -195,10 +195,10 @@ class SqliteDirectory:
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _account(self, where: str, value: str) -> Account | None:
+    def _account(self, query: str, value: str) -> Account | None:
         with self._file.connection() as connection:
             connection.execute("BEGIN")
-            row = connection.execute(f"SELECT * FROM person WHERE {where}", (value,)).fetchone()  # noqa: S608
+            row = connection.execute(query, (value,)).fetchone()
             stored = None if row is None else stored_of(connection, row["id"])
         return None if row is None or stored is None else self._opened(row, stored)
 
