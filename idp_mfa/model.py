@@ -249,6 +249,15 @@ class AuthnRequest:
     max_age: timedelta | None = None
     login_hint: str | None = None
 
+    def fresh_after(self, began_at: datetime) -> datetime | None:
+        """What was shown before this moment does not count for a sign-in that began then.
+
+        ``max_age`` is counted from the beginning, so that answering takes none of it.
+        """
+        if self.force_authn:
+            return began_at
+        return None if self.max_age is None else began_at - self.max_age
+
 
 class Refusal(Enum):
     """Why a sign-in ended without an assertion; each protocol maps it by an exhaustive match."""

@@ -71,6 +71,14 @@ def counting(verified: tuple[Verification, ...], account: Account) -> tuple[Veri
     )
 
 
+def answers_for(verified: tuple[Verification, ...], fresh_after: datetime | None) -> bool:
+    """Whether it says who somebody is, or the password has to be asked again: it is too old."""
+    if fresh_after is None:
+        return True
+    fresh = {done.factor for done in verified if done.at >= fresh_after}
+    return bool(fresh) and (PASSWORD in fresh or all(done.factor != PASSWORD for done in verified))
+
+
 def merged(
     before: tuple[Verification, ...], now: tuple[Verification, ...]
 ) -> tuple[Verification, ...]:

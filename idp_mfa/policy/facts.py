@@ -20,16 +20,7 @@ def facts_of(
     began_at: datetime,
     at: datetime,
 ) -> Facts:
-    """The facts of one judgement; ``kinds`` says what each installed factor can show.
-
-    ``max_age`` is counted from the request's beginning, so that answering takes none of it.
-    """
-    if request.force_authn:
-        fresh_after = began_at
-    elif request.max_age is not None:
-        fresh_after = began_at - request.max_age
-    else:
-        fresh_after = None
+    """The facts of one judgement; ``kinds`` says what each installed factor can show."""
     return Facts(
         user=account.user,
         groups=account.groups,
@@ -48,6 +39,6 @@ def facts_of(
         has_none=account.credentials.has_none,
         unreadable=account.credentials.unreadable > 0,
         verified=verified,
-        fresh_after=fresh_after,
+        fresh_after=request.fresh_after(began_at),
         at=at,
     )

@@ -40,10 +40,14 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where the transaction stands; ``binding`` is a new cookie value when it was rotated."""
+    """Where the transaction stands; ``binding`` is a new cookie value when it was rotated.
+
+    ``login`` is the name of whose session this browser has, when their password is asked again.
+    """
 
     transaction: Transaction
     binding: str | None = None
+    login: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

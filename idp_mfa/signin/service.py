@@ -23,7 +23,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.model import Deny
 from idp_mfa.ports import PasswordAnswer, Throttled, Unavailable
-from idp_mfa.session import Session, counting
+from idp_mfa.session import Session, answers_for, counting
 from idp_mfa.signin.answering import Answers
 from idp_mfa.signin.flow import (
     AwaitChoice,
@@ -116,8 +116,13 @@ class SignIn:
             return At(found)
         request = found.request
         at = At(found)
-        recognised = None if request.force_authn else self._recognition.session(session_cookie)
-        if recognised is not None:
+        recognised = self._recognition.session(session_cookie)
+        if recognised is not None and (
+            request.force_authn
+            or not answers_for(recognised.session.verified, request.fresh_after(found.began_at))
+        ):
+            at = At(found, login=recognised.account.user.login)
+        elif recognised is not None:
             account, session = recognised.account, recognised.session
             self._parts.record(AuditEvent.SESSION_RECOGNISED, found, seen, account.user.id)
             moved = self._moves.identified(

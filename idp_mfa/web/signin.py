@@ -114,7 +114,7 @@ class SignInPages:
         if found.binding is not None:
             response = self._draw(found.transaction, found.binding)
             return browser.set_binding(response, key, found.binding)
-        return self._draw(found.transaction, browser.binding(key) or "")
+        return self._draw(found.transaction, browser.binding(key) or "", found.login)
 
     def back(self, id: str) -> Response:
         """A reload of a step's address: the page is where the transaction is."""
@@ -271,12 +271,14 @@ class SignInPages:
             start_url=service.start_url,
         )
 
-    def _draw(self, transaction: Transaction, binding: str) -> Response:
+    def _draw(self, transaction: Transaction, binding: str, login: str | None = None) -> Response:
         resume = _resume(transaction)
         match transaction.state:
             case AwaitIdentity():
-                hint = transaction.request.login_hint or ""
-                return self._draw_password(transaction, binding, hint, None, None)
+                hint = transaction.request.login_hint or login or ""
+                return self._draw_password(
+                    transaction, binding, hint, None, None, signed_in_as=login
+                )
             case AwaitChoice() as choice:
                 return self._draw_choice(transaction, choice, binding)
             case AwaitResponse():
@@ -303,6 +305,7 @@ class SignInPages:
         login: str,
         error: str | None,
         wait: int | None,
+        signed_in_as: str | None = None,
     ) -> Response:
         return self._browser.page(
             "signin/password.html",
@@ -315,7 +318,7 @@ class SignInPages:
             error=error,
             wait=wait,
             shared_computer=request.form.get("shared_computer") == "1",
-            signed_in_as=None,
+            signed_in_as=signed_in_as,
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference if error else None,

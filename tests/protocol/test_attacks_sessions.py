@@ -244,6 +244,8 @@ def test_force_asks_the_password_again_and_means_it(site: Attacked) -> None:
     time.sleep(1.1)  # the instant is told in whole seconds
     forced = agent.ask(attributes='ForceAuthn="true"')
     assert forced.mark == "signin.password"
+    assert forced.form_with("password").fields["username"] == person.login
+    assert f"signed in as {person.login}" in forced.words
     yellow = person.give_password(forced)
     assert yellow.mark == "signin.challenge", "every factor anew"
     second = site.answer(person.give_code(yellow))
