@@ -202,6 +202,15 @@ class Verification:
     credential_id: CredentialId | None = None
 
 
+class Device(Enum):
+    """What a browser says that it runs on: advice alone, because anybody can say anything."""
+
+    PHONE = "phone"
+    TABLET = "tablet"
+    COMPUTER = "computer"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Where a request comes from, and the walk that found it.
@@ -212,6 +221,7 @@ class Seen:
 
     address: IPv4Address | IPv6Address | None
     walk: tuple[str, ...]
+    device: Device = Device.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from idp_mfa.yaml_document import Entry, Node, ScalarNode
 _GIVEN = ("from", "page", "service", "tags", "groups", "asked", "enrolled", "verified")
 _EXPECTED: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.SKIP: ("class",),
+    Outcome.GRACE: ("class",),
     Outcome.PERMIT: ("class",),
     Outcome.ASK: ("factors",),
     Outcome.ENROL: ("factors",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import assert_never
@@ -11,6 +11,8 @@ from typing import assert_never
 from idp_mfa.model import (
     PASSWORD,
     Acr,
+    BoundBy,
+    Device,
     FactorKind,
     FactorName,
     Page,
@@ -24,12 +26,14 @@ from idp_mfa.policy.assurance import PASSWORD_KINDS
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.model import (
     Address,
+    Bound,
     Decided,
     Decision,
     Deny,
     Effect,
     EnrolFirst,
     Facts,
+    Grace,
     Permit,
     Policy,
     Skip,
@@ -45,6 +49,8 @@ UNUSABLE = "unusable"
 
 _NO_SERVICE = ServiceId("")
 _AT = datetime(2026, 4, 1, tzinfo=UTC)
+LONG_AGO = (BoundBy.CAMPUS, timedelta(days=365))
+"""On what proof a factor was bound, and how long ago, unless a test says so."""
 
 
 class Standing(Enum):
@@ -57,23 +63,33 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A request in a policy's own words; ``verified`` says how long ago each was shown."""
+    """A request in a policy's own words.
+
+    ``verified`` says how long ago each was shown, ``bound`` on what proof and how long ago. ``at``
+    None is whenever the test is tried.
+    """
 
     address: Address | None
     page: Page = Page.SIGN_IN
     service: ServiceId = _NO_SERVICE
     service_tags: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    country: str | None = None
+    device: Device = Device.UNKNOWN
     asked: tuple[Acr, ...] = ()
     enrolled: frozenset[FactorName] = frozenset()
+    bound: Mapping[FactorName, tuple[BoundBy, timedelta]] = field(default_factory=dict)
     standing: Standing = Standing.CLEAR
     verified: tuple[tuple[FactorName, timedelta], ...] = ((PASSWORD, timedelta()),)
+    at: datetime | None = None
 
 
 class Outcome(Enum):
-    """What a test expects; ``skip`` is a permit by a rule that asks for nothing."""
+    """What a test expects; ``skip`` and ``grace`` are permits by a rule that asks for nothing."""
 
     SKIP = "skip"
+    GRACE = "grace"
     PERMIT = "permit"
     ASK = "ask"
     ENROL = "enrol"
@@ -125,17 +141,22 @@ def facts_given(
 ) -> Facts:
     """The facts of a request as a test or ``explain`` puts it; each factor is shown at its best."""
     kinds = {**factors, PASSWORD: PASSWORD_KINDS}
+    at = given.at or at
+    bound = {name: given.bound.get(name, LONG_AGO) for name in given.enrolled}
     return Facts(
         user=User(UserId("test"), "test", "test"),
         groups=given.groups,
-        attributes={},
+        attributes=given.attributes,
         service=given.service,
         service_tags=given.service_tags,
         page=given.page,
         acr_values=given.asked,
-        zone=locate(policy, given.address),
+        zone=locate(policy, given.address, at),
         address=None if given.address is None else str(given.address),
+        country=given.country,
+        device=given.device,
         enrolled={name: kinds[name] for name in given.enrolled},
+        bound={name: (Bound(by, at - ago),) for name, (by, ago) in bound.items()},
         has_none=not given.enrolled and given.standing is Standing.CLEAR,
         unreadable=given.standing is Standing.UNREADABLE,
         verified=tuple(
@@ -162,8 +183,15 @@ def outcome_of(decided: Decided) -> Outcome:
     match decided.decision:
         case Permit():
             last = decided.steps[-1]
-            skipped = last.effect is Effect.DECIDED and isinstance(last.rule.then, Skip)
-            return Outcome.SKIP if skipped else Outcome.PERMIT
+            if last.effect is not Effect.DECIDED:
+                return Outcome.PERMIT
+            match last.rule.then:
+                case Skip():
+                    return Outcome.SKIP
+                case Grace():
+                    return Outcome.GRACE
+                case _:
+                    return Outcome.PERMIT
         case StepUp():
             return Outcome.ASK
         case EnrolFirst():
@@ -199,10 +227,8 @@ def _tried(case: Case, decided: Decided) -> Tried:
 
 def _as_expected(expected: Expected, decided: Decided) -> bool:
     outcome = outcome_of(decided)
-    if outcome is not expected.outcome and (outcome, expected.outcome) != (
-        Outcome.SKIP,
-        Outcome.PERMIT,
-    ):
+    permits = expected.outcome is Outcome.PERMIT and outcome in (Outcome.SKIP, Outcome.GRACE)
+    if outcome is not expected.outcome and not permits:
         return False
     if expected.rule is not None and decided.decision.because.rule != expected.rule:
         return False

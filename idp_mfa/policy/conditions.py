@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from idp_mfa.model import PASSWORD, Page
+from idp_mfa.model import PASSWORD, Device, Page
 from idp_mfa.policy.assurance import levels
+from idp_mfa.policy.countries import COUNTRIES
 from idp_mfa.policy.model import (
     OUTSIDE,
     UNKNOWN,
@@ -65,6 +66,32 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class HasValue:
+    """True if a directory attribute has one of the wanted values.
+
+    One that the directory did not hand out is unknown: nobody can tell whether the user has none
+    or it may not be read.
+    """
+
+    attribute: str
+    wanted: frozenset[str]
+
+    def truth(self, facts: Facts) -> Truth:
+        """True, false, or unknown for want of the attribute."""
+        found = facts.attributes.get(self.attribute)
+        if found is None:
+            return Truth.UNKNOWN
+        return Truth.FALSE if self.wanted.isdisjoint(found) else Truth.TRUE
+
+    def match(self, facts: Facts) -> Matched:
+        """The same truth, with the values that were found."""
+        found = facts.attributes.get(self.attribute)
+        shown = "not handed out by the directory" if found is None else _words(found)
+        name = f"attribute {self.attribute}"
+        return Matched(name, _words(self.wanted), shown, self.truth(facts))
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     """True if every part is; nothing to ask is true."""
 
@@ -111,6 +138,35 @@ class Not:
         return Matched("not", "", "", self.truth(facts), (self.part.match(facts),))
 
 
+def leaves(when: Condition) -> Iterator[Condition]:
+    """The conditions in a condition that have no parts."""
+    match when:
+        case All(parts) | AnyOf(parts):
+            for part in parts:
+                yield from leaves(part)
+        case Not(part):
+            yield from leaves(part)
+        case _:
+            yield when
+
+
+def musts(when: Condition) -> Iterator[Condition]:
+    """Those of the leaves without which a condition cannot hold."""
+    match when:
+        case All(parts):
+            for part in parts:
+                yield from musts(part)
+        case AnyOf() | Not():
+            return
+        case _:
+            yield when
+
+
+def looks_at_device(when: Condition) -> bool:
+    """Whether anything in a condition is what a browser says of itself."""
+    return any(isinstance(one, OneOf) and one.subject is DEVICE for one in leaves(when))
+
+
 def all_of(truths: Iterable[Truth]) -> Truth:
     """Kleene's conjunction."""
     so_far = Truth.TRUE
@@ -154,6 +210,14 @@ def _certain(_facts: Facts, _wanted: frozenset[str]) -> Truth:
 
 def _if_zone_is_known(facts: Facts, _wanted: frozenset[str]) -> Truth:
     return Truth.UNKNOWN if facts.zone == UNKNOWN else Truth.FALSE
+
+
+def _if_device_is_known(facts: Facts, _wanted: frozenset[str]) -> Truth:
+    return Truth.UNKNOWN if facts.device is Device.UNKNOWN else Truth.FALSE
+
+
+def _if_country_is_known(facts: Facts, _wanted: frozenset[str]) -> Truth:
+    return Truth.UNKNOWN if facts.country is None else Truth.FALSE
 
 
 def _if_records_are_readable(facts: Facts, wanted: frozenset[str]) -> Truth:
@@ -203,6 +267,20 @@ ASKED = Subject(
     ),
     also_called=("acr", "class", "authn_context", "requested"),
 )
+DEVICE = Subject(
+    "device",
+    found=lambda facts: () if facts.device is Device.UNKNOWN else (facts.device.value,),
+    absent=_if_device_is_known,
+    words=lambda _vocabulary: frozenset({one.value for one in Device} - {Device.UNKNOWN.value}),
+    also_called=("browser", "os", "user_agent"),
+)
+COUNTRY = Subject(
+    "country",
+    found=lambda facts: () if facts.country is None else (facts.country,),
+    absent=_if_country_is_known,
+    words=lambda _vocabulary: COUNTRIES,
+    also_called=("nation", "geo", "geoip"),
+)
 ENROLLED = Subject(
     "enrolled",
     found=_enrolled,
@@ -218,9 +296,12 @@ VERIFIED = Subject(
     also_called=("shown", "done", "authenticated"),
 )
 
+HAS_NONE = OneOf(ENROLLED, frozenset({NONE}))
+"""What setting up first and a grace need besides their own condition."""
 A_KNOWN_ZONE = Not(OneOf(ZONE, frozenset({UNKNOWN})))
-"""What every skip needs besides its own condition."""
+"""What every skip and grace needs besides its own condition."""
 
 SUBJECTS: Mapping[str, Subject] = {
-    subject.name: subject for subject in (ZONE, PAGE, GROUP, SERVICE, ASKED, ENROLLED, VERIFIED)
+    subject.name: subject
+    for subject in (ZONE, PAGE, GROUP, SERVICE, ASKED, DEVICE, COUNTRY, ENROLLED, VERIFIED)
 }

@@ -9,7 +9,8 @@ from typing import assert_never
 from idp_mfa.model import Acr, Because, Cause, FactorName, Refusal, Verification
 from idp_mfa.policy.assurance import kinds_of, levels, reached
 from idp_mfa.policy.cause import cause_of_rule, is_stale
-from idp_mfa.policy.conditions import A_KNOWN_ZONE, All
+from idp_mfa.policy.conditions import A_KNOWN_ZONE, HAS_NONE, All, looks_at_device
+from idp_mfa.policy.dated import in_grace
 from idp_mfa.policy.model import (
     UNKNOWN,
     Assurance,
@@ -18,7 +19,10 @@ from idp_mfa.policy.model import (
     Decision,
     Deny,
     Effect,
+    Enrol,
+    EnrolFirst,
     Facts,
+    Grace,
     Permit,
     Policy,
     Refuse,
@@ -66,7 +70,7 @@ def decide(policy: Policy, facts: Facts) -> Decided:
 
 
 def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
-    """First match wins; an unknown require is joined with the next match, and both must hold."""
+    """First match wins; a joined require must hold besides what the next match asks."""
     steps: list[Step] = []
     joined: list[_Demanded] = []
     for rule in rules:
@@ -78,26 +82,36 @@ def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
                 continue
             case _, Require() as require:
                 joined.append(_Demanded(rule, require))
+            case Effect.JOINED, Enrol(factors):
+                joined.append(_Demanded(rule, Require(factors)))
         if effect is Effect.DECIDED:
             return _Ruling(rule, tuple(joined), tuple(steps))
     return _Ruling(None, (), tuple(steps))
 
 
 def _when(rule: Rule, facts: Facts) -> Condition:
-    if isinstance(rule.then, Skip) and facts.zone == UNKNOWN:
-        return All((A_KNOWN_ZONE, rule.when))
-    return rule.when
+    match rule.then:
+        case Skip() if facts.zone == UNKNOWN:
+            return All((A_KNOWN_ZONE, rule.when))
+        case Enrol():
+            return All((HAS_NONE, rule.when))
+        case Grace(until):
+            return All((A_KNOWN_ZONE, HAS_NONE, *in_grace(until), rule.when))
+        case _:
+            return rule.when
 
 
 def _effect(rule: Rule, truth: Truth) -> Effect:
     match truth, rule.then:
         case Truth.FALSE, _:
             return Effect.PASSED_OVER
+        case Truth.TRUE, Require() if looks_at_device(rule.when):
+            return Effect.JOINED
         case Truth.TRUE, _:
             return Effect.DECIDED
-        case Truth.UNKNOWN, Skip():
+        case Truth.UNKNOWN, Skip() | Grace():
             return Effect.PASSED_OVER
-        case Truth.UNKNOWN, Require():
+        case Truth.UNKNOWN, Require() | Enrol():
             return Effect.JOINED
         case Truth.UNKNOWN, Refuse():
             return Effect.DECIDED
@@ -117,6 +131,8 @@ def _decision(policy: Policy, facts: Facts, ruling: _Ruling) -> Decision:
         return Deny(Refusal.POLICY, _because(facts, rule, cause), rule.then.message)
     if facts.acr_values and not _assertable(policy.assurance, facts):
         return Deny(Refusal.ACR_UNMET, _because(facts, rule, Cause.SERVICE_DEMAND))
+    if isinstance(rule.then, Enrol):
+        return EnrolFirst(rule.then.factors, _because(facts, rule, Cause.NO_FACTOR))
     unmet = _unmet(ruling.demands, facts)
     acr = _permitted_class(policy.assurance, facts)
     if acr is not None and not unmet:

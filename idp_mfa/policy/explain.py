@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from typing import assert_never
 
 from idp_mfa.model import Because, Cause
+from idp_mfa.policy.dated import span
 from idp_mfa.policy.model import (
     Decided,
     Decision,
     Deny,
+    Enrol,
     EnrolFirst,
+    Grace,
     Matched,
     Outcome,
     Permit,
@@ -35,11 +37,15 @@ def intent(then: Outcome) -> str:
         case Skip():
             return "ask for nothing more"
         case Require(factors, fresh, kinds):
-            more = f", shown within {_span(fresh)}" if fresh else ""
+            more = f", shown within {span(fresh)}" if fresh else ""
             more += f", {kinds} kinds in all" if kinds > 1 else ""
             return f"require {_either(factors)}{more}"
         case Refuse():
             return "deny"
+        case Enrol(factors):
+            return f"have {_either(factors)} set up first"
+        case Grace(until):
+            return f"ask for nothing more before {until.isoformat()}"
         case never:
             assert_never(never)
 
@@ -88,14 +94,6 @@ def _because(because: Because) -> str:
 
 def _either(words: Iterable[str]) -> str:
     return " or ".join(sorted(words))
-
-
-def _span(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 _JOINTS = {"all": "all of", "any": "one of", "not": "not"}

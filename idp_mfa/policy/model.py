@@ -12,6 +12,8 @@ from typing import NewType, Protocol
 from idp_mfa.model import (
     Acr,
     Because,
+    BoundBy,
+    Device,
     FactorKind,
     FactorName,
     Page,
@@ -44,7 +46,8 @@ class Zone:
     """A named list of networks, with whose it is and how people get there.
 
     ``own_factor`` says that the VPN asks a factor of its own; only then does a first set-up from
-    it count as on campus. ``how_to_reach`` is keyed by language.
+    it count as on campus. ``how_to_reach`` is keyed by language. ``ends`` is the moment from which
+    a network counts no more: its addresses are ``unknown`` then, so that nothing becomes laxer.
     """
 
     name: ZoneName
@@ -56,6 +59,7 @@ class Zone:
     note: str = ""
     own_factor: bool = False
     how_to_reach: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[Network, datetime] = field(default_factory=dict)
 
     @property
     def first_set_up(self) -> bool:
@@ -64,11 +68,22 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """On what proof, and when, a usable credential was bound to its user."""
+
+    by: BoundBy
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a decision may look at.
 
-    ``enrolled`` maps each usable factor to the kinds it can show at best. ``fresh_after``: older
-    verifications do not count (ForceAuthn, max_age). ``has_none`` is rule 2's "has none".
+    ``attributes`` are those that the directory handed out: one that is not there is unknown, not
+    empty. ``device`` is what the browser says, ``country`` an ISO 3166 code or None if it could not
+    be told. ``enrolled`` maps each usable factor to the kinds it can show at best, ``bound`` to its
+    credentials. ``fresh_after``: older verifications do not count (ForceAuthn, max_age).
+    ``has_none`` is rule 2's "has none".
     """
 
     user: User
@@ -80,7 +95,10 @@ class Facts:
     acr_values: tuple[Acr, ...]
     zone: ZoneName
     address: str | None
+    country: str | None
+    device: Device
     enrolled: Mapping[FactorName, frozenset[FactorKind]]
+    bound: Mapping[FactorName, tuple[Bound, ...]]
     has_none: bool
     unreadable: bool
     verified: tuple[Verification, ...]
@@ -151,7 +169,28 @@ class Refuse:
     message: Mapping[str, str] = field(default_factory=dict)
 
 
-Outcome = Skip | Require | Refuse
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """Who has no factor binds one of these first; it needs a condition that is plainly true.
+
+    It lets nobody in, and P6 says from where a first factor may be bound, whatever a policy says.
+    """
+
+    factors: frozenset[FactorName]
+
+
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """Let who has no factor sign in with what is verified, before a moment.
+
+    Only for the page sign-in and where no class of more than one kind is asked; it needs a
+    condition that is plainly true.
+    """
+
+    until: datetime
+
+
+Outcome = Skip | Require | Refuse | Enrol | Grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +210,16 @@ class Assurance:
     gakunin_aal2: bool = False
 
 
-ZoneOf = Callable[[Address], ZoneName]
-"""The zone of an address: longest prefix, in time that does not grow with the list."""
+ZoneOf = Callable[[Address, datetime], ZoneName]
+"""The zone of an address at a moment: longest prefix, in time that does not grow with the list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A whole policy, checked: ``version`` is a digest of its text."""
+    """A whole policy, checked: ``version`` is a digest of its text.
+
+    ``attributes`` are the directory's that its rules look at.
+    """
 
     version: str
     source: str
@@ -185,6 +227,7 @@ class Policy:
     rules: tuple[Rule, ...]
     zone_of: ZoneOf
     assurance: Assurance = Assurance()
+    attributes: frozenset[str] = frozenset()
 
 
 # -- decisions -------------------------------------------------------------------------------
@@ -231,7 +274,8 @@ class Effect(Enum):
 
     PASSED_OVER = "passed over"
     JOINED = "joined with the next match"
-    """A require whose condition is unknown: it must hold besides what decides."""
+    """It must hold besides what decides: a require or a set-up whose condition is unknown, and a
+    require that looks at the device."""
     DECIDED = "decided"
 
 

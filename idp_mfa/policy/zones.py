@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, ip_network
 
 from idp_mfa.policy.model import (
@@ -19,8 +20,8 @@ from idp_mfa.policy.model import (
 _MAPPED_PREFIX = 96
 """::ffff:0:0/96 holds the IPv4 addresses (RFC 4291 2.5.5.2)."""
 
-_Table = tuple[tuple[int, Mapping[int, ZoneName]], ...]
-"""For each prefix length in use, longest first: the bits to drop, and what is left -> zone."""
+_Table = tuple[tuple[int, Mapping[int, tuple[ZoneName, datetime | None]]], ...]
+"""For each prefix length in use, longest first: the bits to drop, and what is left -> zone, end."""
 
 
 def unmapped(address: Address) -> Address:
@@ -42,33 +43,38 @@ def unmapped_network(network: Network) -> Network:
 def lookup(zones: Iterable[Zone]) -> ZoneOf:
     """The zone of each address: that of its longest prefix alone, else ``outside``.
 
+    An address of a network that has ended is ``unknown``: a wider network or ``outside`` could ask
+    less.
     At most one look per prefix length in use (33 for IPv4, 129 for IPv6), however many networks.
     """
     all_zones = tuple(zones)
     tables = {version: _table(all_zones, version) for version in (4, 6)}
 
-    def zone_of(address: Address) -> ZoneName:
+    def zone_of(address: Address, at: datetime) -> ZoneName:
         plain = unmapped(address)
         number = int(plain)
         for drop, networks in tables[plain.version]:
             found = networks.get(number >> drop)
             if found is not None:
-                return found
+                name, ends = found
+                return name if ends is None or at < ends else UNKNOWN
         return OUTSIDE
 
     return zone_of
 
 
-def locate(policy: Policy, address: Address | None) -> ZoneName:
-    """The zone of an address as it was seen; ``unknown`` for none."""
-    return UNKNOWN if address is None else policy.zone_of(address)
+def locate(policy: Policy, address: Address | None, at: datetime) -> ZoneName:
+    """The zone of an address as it was seen at a moment; ``unknown`` for none."""
+    return UNKNOWN if address is None else policy.zone_of(address, at)
 
 
 def _table(zones: Iterable[Zone], version: int) -> _Table:
-    by_drop: dict[int, dict[int, ZoneName]] = {}
+    by_drop: dict[int, dict[int, tuple[ZoneName, datetime | None]]] = {}
     for zone in zones:
-        for network in map(unmapped_network, zone.networks):
+        for written in zone.networks:
+            network = unmapped_network(written)
             if network.version == version:
                 drop = network.max_prefixlen - network.prefixlen
-                by_drop.setdefault(drop, {})[int(network.network_address) >> drop] = zone.name
+                found = (zone.name, zone.ends.get(written))
+                by_drop.setdefault(drop, {})[int(network.network_address) >> drop] = found
     return tuple(sorted(by_drop.items()))

@@ -9,6 +9,7 @@ from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.devices import Devices
 from idp_mfa.factor import Factor
 from idp_mfa.model import Clock, FactorKind, FactorName, Randomness, Seen, UserId
+from idp_mfa.policy.facts import CountryOf, nowhere
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import AuditLog, CredentialStore, Directory, Outbox, StateStore
 from idp_mfa.session import Sessions
@@ -35,6 +36,7 @@ class SignInParts:
     clock: Clock
     randomness: Randomness
     limits: SignInLimits
+    country_of: CountryOf = nowhere
 
     @property
     def kinds(self) -> Mapping[FactorName, frozenset[FactorKind]]:

@@ -11,6 +11,7 @@ from idp_mfa.model import Account, AccountState, AuthnRequest, Seen, User, Verif
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.facts import facts_of
 from idp_mfa.policy.model import Decision, Deny, EnrolFirst, Permit, StepUp, ZoneName
+from idp_mfa.policy.ways import with_ways
 from idp_mfa.session import Session, counting
 from idp_mfa.signin.flow import Judge
 from idp_mfa.signin.outcomes import Admitted
@@ -77,7 +78,8 @@ class Recognition:
         match decision:
             case Permit(_, because):
                 zones = self.parts.policy().zones
-                return Admitted(account, session, zones.get(ZoneName(because.zone)))
+                zone = zones.get(ZoneName(because.zone))
+                return Admitted(account, session, zone, because)
             case Deny():
                 return decision
             case StepUp() | EnrolFirst():
@@ -90,6 +92,7 @@ class Recognition:
     ) -> Callable[[tuple[Verification, ...]], Decision]:
         parts = self.parts
         policy, at = parts.policy(), parts.clock()
+        country = None if seen.address is None else parts.country_of(seen.address)
 
         def ask(verified: tuple[Verification, ...]) -> Decision:
             facts = facts_of(
@@ -99,9 +102,10 @@ class Recognition:
                 seen,
                 verified,
                 kinds=parts.kinds,
+                country=country,
                 began_at=began_at,
                 at=at,
             )
-            return decide(policy, facts).decision
+            return with_ways(policy, facts, decide(policy, facts).decision, parts.kinds)
 
         return ask

@@ -64,7 +64,7 @@ class Tries:
         if device is not None:
             return Standpoint(Trust.KNOWN_BROWSER, seen, device)
         policy = parts.policy()
-        zone = policy.zones.get(locate(policy, seen.address))
+        zone = policy.zones.get(locate(policy, seen.address, parts.clock()))
         inside = zone is not None and zone.kind in (ZoneKind.CAMPUS, ZoneKind.VPN)
         return Standpoint(Trust.INSIDE if inside else Trust.UNTRUSTED, seen)
 

@@ -9,6 +9,8 @@ from typing import Any
 from idp_mfa.model import (
     PASSWORD,
     Acr,
+    BoundBy,
+    Device,
     FactorKind,
     FactorName,
     Page,
@@ -19,7 +21,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.assurance import PASSWORD_KINDS, SHIPPED_FACTORS
 from idp_mfa.policy.load import load
-from idp_mfa.policy.model import Facts, Policy, ZoneName
+from idp_mfa.policy.model import Bound, Facts, Policy, ZoneName
 
 NOW = datetime(2026, 4, 1, 9, 0, tzinfo=UTC)
 TOTP = FactorName("totp")
@@ -48,7 +50,10 @@ def facts(enrolled: Iterable[FactorName] = (TOTP,), **other: Any) -> Facts:
         "acr_values": (),
         "zone": ZoneName("outside"),
         "address": "203.0.113.10",
+        "country": None,
+        "device": Device.UNKNOWN,
         "enrolled": usable,
+        "bound": {name: (Bound(BoundBy.CAMPUS, NOW - timedelta(days=365)),) for name in usable},
         "has_none": not usable and not other.get("unreadable", False),
         "unreadable": False,
         "verified": (shown(PASSWORD),),

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_mfa.model import PASSWORD, Page, ServiceId, Verification
+from idp_mfa.model import PASSWORD, Device, Page, ServiceId, Verification
 from idp_mfa.policy.assurance import SHIPPED_FACTORS, kinds_of, levels, reached
 from idp_mfa.policy.conditions import SUBJECTS, VERIFIED, ZONE, All, AnyOf, Not, OneOf
 from idp_mfa.policy.decide import decide
@@ -41,6 +41,8 @@ WORDS: dict[str, list[str]] = {
     "group": GROUPS,
     "service": ["https://sp.example/", "library"],
     "asked": ["none", *CLASSES],
+    "device": ["phone", "tablet", "computer"],
+    "country": ["JP", "FR"],
     "enrolled": ["none", *FACTORS],
     "verified": [PASSWORD, *FACTORS],
 }
@@ -101,6 +103,8 @@ def requests(draw: st.DrawFn) -> Facts:
         page=draw(st.sampled_from(Page)),
         acr_values=tuple(draw(st.lists(st.sampled_from([*CLASSES, "urn:x"]), max_size=3))),
         zone=ZoneName(draw(st.sampled_from(["campus", "vpn", "outside", "unknown"]))),
+        device=draw(st.sampled_from(Device)),
+        country=draw(st.sampled_from([None, "JP", "FR", "KR"])),
         unreadable=draw(st.booleans()),
         verified=tuple(shown(name, ago) for name, ago in verified),
         fresh_after=draw(st.sampled_from([None, NOW, NOW - timedelta(hours=1)])),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from idp_mfa.policy.model import Network, Zone, ZoneKind, ZoneName
 from idp_mfa.policy.zones import locate, lookup
-from tests.unit.policy_facts import policy
+from tests.unit.policy_facts import NOW, policy
 
 SKIP_CAMPUS = "  - { name: skip, when: { page: sign-in, zone: campus }, then: skip }"
 
@@ -37,17 +37,17 @@ SKIP_CAMPUS = "  - { name: skip, when: { page: sign-in, zone: campus }, then: sk
     ],
 )
 def test_an_address_is_in_the_zone_of_its_longest_prefix(address: str, zone: str) -> None:
-    assert locate(policy(SKIP_CAMPUS), ip_address(address)) == zone
+    assert locate(policy(SKIP_CAMPUS), ip_address(address), NOW) == zone
 
 
 def test_an_address_that_could_not_be_read_is_in_no_zone() -> None:
-    assert locate(policy(SKIP_CAMPUS), None) == "unknown"
+    assert locate(policy(SKIP_CAMPUS), None, NOW) == "unknown"
 
 
 def test_a_network_of_mapped_addresses_is_the_ipv4_network() -> None:
     zone = Zone(ZoneName("a"), ZoneKind.CAMPUS, (ip_network("::ffff:192.0.2.0/120"),))
-    assert lookup([zone])(ip_address("192.0.2.9")) == "a"
-    assert lookup([zone])(ip_address("192.0.3.9")) == "outside"
+    assert lookup([zone])(ip_address("192.0.2.9"), NOW) == "a"
+    assert lookup([zone])(ip_address("192.0.3.9"), NOW) == "outside"
 
 
 networks = st.builds(
@@ -66,7 +66,7 @@ def test_the_lookup_agrees_with_a_plain_search(found: list[IPv4Network], number:
     address = ip_address(number)
     holding: list[Network] = [n for n in found if address in n]
     expected = str(max(holding, key=lambda n: n.prefixlen)) if holding else "outside"
-    assert lookup(zones)(address) == expected
+    assert lookup(zones)(address, NOW) == expected
 
 
 def test_the_work_of_a_lookup_does_not_grow_with_the_list() -> None:
@@ -76,7 +76,7 @@ def test_the_work_of_a_lookup_does_not_grow_with_the_list() -> None:
         address = ip_address("255.0.0.1")
         events: list[str] = []
         sys.setprofile(lambda _frame, event, _what: events.append(event))
-        zone_of(address)
+        zone_of(address, NOW)
         sys.setprofile(None)
         return len(events)
 
