@@ -24,7 +24,8 @@ from idp_mfa.model import (
 class Unavailable(Exception):  # noqa: N818 - the name every layer speaks of
     """A part of the machinery cannot be reached or used now: nothing was decided, ask again.
 
-    ``part`` is one of "directory", "store", "audit", "registry", "mail", "keys", "clock".
+    ``part`` is one of "directory", "store", "audit", "registry", "policies", "mail", "keys",
+    "clock".
     """
 
     def __init__(self, part: str, why: str) -> None:
@@ -297,6 +298,59 @@ class Waiting:
     since: datetime | None
 
 
+# -- the policy ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """One policy that is or was in force: ``digest`` (SHA-256) is that of its text.
+
+    ``source`` is the file it came from, ``actor`` who activated it, ``again`` the version whose
+    text it repeats after a roll-back.
+    """
+
+    number: int
+    digest: str
+    source: str
+    actor: str
+    at: datetime
+    reason: str = ""
+    again: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersions:
+    """Every version, oldest first: the last one is in force, and none means the settings' file.
+
+    Each change makes the next ``revision``. ``texts`` are by digest, and older ones are let go.
+    ``shadow`` is judged beside the one in force and decides nothing; its number counts nothing.
+    """
+
+    revision: int
+    versions: tuple[PolicyVersion, ...]
+    texts: Mapping[str, str]
+    shadow: PolicyVersion | None = None
+
+
+class PolicyShelf(Protocol):
+    """Where versions are kept, the same on every node and there after a flush of the store."""
+
+    def current(self) -> PolicyVersions:
+        """The newest that this release can use; the same object until something changes.
+
+        ``Unavailable`` of the part "policies" if something was activated, and none can be used.
+        """
+        ...
+
+    def newest(self) -> PolicyVersions:
+        """The newest of all, which changes are made of."""
+        ...
+
+    def change(self, read: PolicyVersions, after: PolicyVersions) -> ChangeAnswer:
+        """Everything anew, if nobody else changed it since it was read."""
+        ...
+
+
 class Outbox(Protocol):
     """What waits to be mailed; it never holds up a sign-in.
 
@@ -363,6 +417,10 @@ class AuditLog(Protocol):
 
     def record(self, record: AuditRecord) -> None:
         """Written and flushed in at least one sink when this returns, else ``Unavailable``."""
+        ...
+
+    def ping(self) -> None:
+        """Nothing, or ``Unavailable`` if no record could be kept now."""
         ...
 
     def story(self, reference: Reference) -> Sequence[AuditRecord]:
