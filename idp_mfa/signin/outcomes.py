@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from idp_mfa.factor import Rejected
-from idp_mfa.model import Account, AuthnResult, Service, TransactionId
+from idp_mfa.model import Account, AuthnResult, Because, Service, TransactionId
 from idp_mfa.policy.model import Zone
 from idp_mfa.session import Session
 from idp_mfa.signin.flow import Refused
@@ -129,3 +129,4 @@ class Admitted:
     account: Account
     session: Session
     zone: Zone | None
+    because: Because

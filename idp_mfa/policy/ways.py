@@ -1,0 +1,109 @@
+"""What would help: the policy asked again from each zone, purely."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from idp_mfa.model import PORTAL, FactorKind, FactorName, Page, Refusal, WaysOn
+from idp_mfa.policy.decide import decide
+from idp_mfa.policy.model import (
+    Decision,
+    Deny,
+    EnrolFirst,
+    Facts,
+    Permit,
+    Policy,
+    StepUp,
+    Zone,
+    ZoneName,
+)
+
+Kinds = Mapping[FactorName, frozenset[FactorKind]]
+"""The installed factors, with the kinds each can show at best."""
+
+_NO_FACTOR_WOULD_DO = frozenset({Refusal.NO_FACTOR_ENROLLED, Refusal.ACR_UNMET})
+
+
+def with_ways(policy: Policy, facts: Facts, decision: Decision, kinds: Kinds) -> Decision:
+    """The decision, with what would help wherever a page shows it."""
+    ways = _ways(policy, facts, decision, kinds)
+    if ways == WaysOn():
+        return decision
+    return replace(decision, because=replace(decision.because, ways=ways))
+
+
+def _ways(policy: Policy, facts: Facts, decision: Decision, kinds: Kinds) -> WaysOn:
+    match decision:
+        case Permit():
+            # What code forbids all the same: a first factor is bound where P6 says.
+            adding = facts.page is Page.PORTAL_ADD_FACTOR and facts.has_none
+            return WaysOn(set_up=_set_up(policy, facts)) if adding else WaysOn()
+        case StepUp():
+            if facts.page is Page.SIGN_IN:
+                return WaysOn()
+            there = {name: _from(policy, facts, name) for name in _others(policy, facts)}
+            return WaysOn(tuple(name for name, how in there.items() if isinstance(how, Permit)))
+        case EnrolFirst():
+            return WaysOn(set_up=_set_up(policy, facts))
+        case Deny(why):
+            there = {name: _from(policy, facts, name) for name in _others(policy, facts)}
+            elsewhere = tuple(name for name, how in there.items() if not isinstance(how, Deny))
+            helps = why in _NO_FACTOR_WOULD_DO and _one_more_helps(policy, facts, kinds)
+            return WaysOn(elsewhere, _set_up(policy, facts) if helps else ())
+        case never:
+            assert_never(never)
+
+
+def _others(policy: Policy, facts: Facts) -> tuple[ZoneName, ...]:
+    return tuple(name for name in policy.zones if name != facts.zone)
+
+
+def _from(policy: Policy, facts: Facts, zone: ZoneName) -> Decision:
+    return decide(policy, replace(facts, zone=zone, address=None)).decision
+
+
+def _one_more_helps(policy: Policy, facts: Facts, kinds: Kinds) -> bool:
+    """Whether there is a factor that would do, if it were set up."""
+    return any(
+        not isinstance(decide(policy, _having(facts, name, shows)).decision, Deny)
+        for name, shows in kinds.items()
+        if name not in facts.enrolled
+    )
+
+
+def _having(facts: Facts, factor: FactorName, shows: frozenset[FactorKind]) -> Facts:
+    return replace(facts, enrolled={**facts.enrolled, factor: shows}, has_none=False)
+
+
+def _set_up(policy: Policy, facts: Facts) -> tuple[ZoneName, ...]:
+    """The zones from which this person may bind a factor, the present one first."""
+    asking = replace(
+        facts,
+        page=Page.PORTAL_ADD_FACTOR,
+        service=PORTAL,
+        service_tags=frozenset(),
+        acr_values=(),
+        fresh_after=None,
+    )
+    return tuple(
+        name
+        for name in (facts.zone, *_others(policy, facts))
+        if _may_bind(policy.zones.get(name), asking, _from(policy, asking, name))
+    )
+
+
+def _may_bind(zone: Zone | None, facts: Facts, decision: Decision) -> bool:
+    """The policy's word, and that of rule 2 and P6 whatever the policy says."""
+    match decision:
+        case Permit() if facts.has_none:
+            return zone is not None and zone.first_set_up
+        case Permit():
+            return any(FactorKind.POSSESSION in done.kinds for done in facts.counting)
+        case StepUp(offered):
+            return any(FactorKind.POSSESSION in facts.enrolled[name] for name in offered)
+        case EnrolFirst() | Deny():
+            return False
+        case never:
+            assert_never(never)
