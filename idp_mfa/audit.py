@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
+from typing import Any
 
 from idp_mfa.model import Randomness, Reference, Seen, ServiceId, UserId
 
@@ -44,8 +45,24 @@ class AuditEvent(Enum):
     KEY_ADDED = "key.added"
     KEY_ACTIVATED = "key.activated"
     KEY_RETIRED = "key.retired"
+    LETTER_SENT = "letter.sent"
+    LETTER_NOT_SENT = "letter.not-sent"
     PART_UNAVAILABLE = "part.unavailable"
     ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Veiled:
+    """Where a request came from, as the record holds it: never in clear.
+
+    ``sealed`` opens with the keys of ``day`` alone, and is None in an exported copy; ``address``
+    and ``network`` are marks (MACs) to search by, None where the address could not be told.
+    """
+
+    day: date
+    sealed: str | None
+    address: str | None
+    network: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,8 @@ class AuditRecord:
     """One line of the record: never a password, code, key, session id or assertion (ASVS 16.2.5).
 
     ``at`` is UTC. ``detail`` holds what only this event has: factor, result, rule, class.
+    ``decision`` is what policy/record.py makes of a decision: plain JSON. ``seen`` is None too
+    where ``veiled`` could not be opened.
     """
 
     at: datetime
@@ -63,6 +82,8 @@ class AuditRecord:
     seen: Seen | None = None
     actor: str | None = None
     detail: Mapping[str, str | int | bool | tuple[str, ...] | None] = field(default_factory=dict)
+    decision: Mapping[str, Any] | None = None
+    veiled: Veiled | None = field(default=None, compare=False)
 
 
 _READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"

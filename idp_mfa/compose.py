@@ -20,6 +20,8 @@ from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 
 from idp_mfa import assets
 from idp_mfa.audit_log.trail import AuditTrail, audit_trail
+from idp_mfa.audit_log.address_keys import AddressKeyFile
+from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.browser import Browser
 from idp_mfa.devices import Devices
 from idp_mfa.directory.ldap import LdapDirectory
@@ -159,7 +161,19 @@ class House:
         """The record, and its look-up window in the store."""
         options = self.settings.audit
         window = RedisAuditWindow(self.store_server, options.window_length, options.window_kept)
-        return audit_trail(options, window, [] if self.metrics is None else [self.metrics])
+        others = [] if self.metrics is None else [self.metrics]
+        return audit_trail(options, window, self.addresses, others)
+
+    @cached_property
+    def address_keys(self) -> AddressKeyFile:
+        """What addresses on record are sealed with."""
+        kept = self.settings.audit.addresses_kept
+        return AddressKeyFile(self.settings.keys.addresses, kept, self.clock)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Seals and opens the addresses on record."""
+        return Addresses(self.address_keys, self.randomness)
 
     @cached_property
     def registry(self) -> SharedRegistry:
@@ -338,6 +352,7 @@ class House:
                 randomness=self.randomness,
             )
         )
+        self.address_keys.ping()
         health = Health(self.pings())
         routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
         browser.install(app, routes, _templates(self.settings.templates))
@@ -428,3 +443,4 @@ def _text(path: Path) -> str:
 def _templates(own: Path | None) -> BaseLoader:
     shipped = FileSystemLoader(assets.folder("templates"))
     return shipped if own is None else ChoiceLoader([FileSystemLoader(own), shipped])
+        self.address_keys.ping()

@@ -136,3 +136,25 @@ def _bound(header: Header, user: UserId) -> bytes:
 
 def _value_key(key: bytes, salt: bytes, bound: bytes) -> bytes:
     return HKDF(SHA256(), KEY_BYTES, salt, _LABEL + bound).derive(key)
+
+
+# -- values that belong to no credential -----------------------------------------------------
+
+
+def seal_under(key: bytes, plain: bytes, *, bound: bytes, nonce: bytes) -> bytes:
+    """AES-256-GCM: the nonce, the ciphertext and its tag; ``bound`` is authenticated with it.
+
+    ``nonce`` is 12 bytes that are never used twice with this key.
+    """
+    return nonce + AESGCM(key).encrypt(nonce, plain, bound)
+
+
+def open_under(key: bytes, sealed: bytes, *, bound: bytes) -> bytes | None:
+    """The reverse of ``seal_under``; None for what was altered, moved or sealed otherwise."""
+    nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    if len(body) < _TAG_BYTES:
+        return None
+    try:
+        return AESGCM(key).decrypt(nonce, body, bound)
+    except InvalidTag:
+        return None

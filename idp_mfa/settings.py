@@ -59,6 +59,7 @@ class KeyOptions:
     pairwise_salt: Path
     limits: Path
 
+    addresses: Path
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast
 
 from idp_mfa.audit import AuditRecord
+from idp_mfa.audit_log.files import lines_in, record_files
 from idp_mfa.audit_log.lines import needle
 from idp_mfa.audit_log.options import Sync
 from idp_mfa.ports import Unavailable
 
 MODE = 0o640
-MOST_FILES = 32
-"""How many rotated files a search looks into."""
 
 
 class _Descriptor:
@@ -78,8 +75,8 @@ class JsonLines:
         """The lines of one reference in this file and the rotated ones, oldest first."""
         wanted = needle(reference).encode("ascii")
         found: list[str] = []
-        for path in self._files():
-            lines = [line.decode("ascii", "replace") for line in _lines(path) if wanted in line]
+        for path in record_files(self._path):
+            lines = [line.decode("ascii", "replace") for line in lines_in(path) if wanted in line]
             if found and not lines:
                 break
             found = lines + found
@@ -97,16 +94,6 @@ class JsonLines:
         self._open = _Descriptor(_append_to(self._path))
         self._torn = False
         return self._open
-
-    def _files(self) -> Sequence[Path]:
-        """The file and those that it was rotated to, newest first."""
-        aged: list[tuple[float, Path]] = []
-        for path in self._path.parent.glob(f"{self._path.name}*"):
-            try:
-                aged.append((path.stat().st_mtime, path))
-            except FileNotFoundError:
-                continue
-        return [path for _, path in sorted(aged, reverse=True)[:MOST_FILES]]
 
     def _unavailable(self, error: OSError) -> Unavailable:
         return Unavailable("audit", f"{self._path}: {error.strerror}")
@@ -126,15 +113,3 @@ def _append_to(path: Path) -> int:
     finally:
         os.close(folder)
     return descriptor
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with _reader(path) as file:
-            yield from file
-    except (OSError, EOFError):
-        return
-
-
-def _reader(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

@@ -4,61 +4,63 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from ipaddress import ip_address
 from typing import Any
 
-from idp_mfa.audit import AuditEvent, AuditRecord
+from idp_mfa.audit import AuditEvent, AuditRecord, Veiled
+from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.model import Reference, Seen, ServiceId, UserId
 
-VERSION = 1
+VERSION = 2
+IN_CLEAR = 1
+"""The version before: addresses stood in it as they are."""
 LONGEST_TEXT = 1024
 """Characters of one text: what a browser sends must not fill the disk."""
 MOST_TEXTS = 64
+MOST_FACTS = 1024
+"""Values of one list in a decision: what a policy names, and no more."""
 
-_HEAD = f'{{"v":{VERSION},"at":"'
+_HEADS = tuple(f'{{"v":{version},"at":"' for version in (IN_CLEAR, VERSION))
 Detail = str | int | bool | tuple[str, ...] | None
 
 
-def encode(record: AuditRecord) -> str:
+def encode(record: AuditRecord, addresses: Addresses) -> str:
     """One line of printable ASCII without its end, so that no line can be forged in it.
 
     Texts are cut at 1,024 characters. TypeError for a detail that is not plain text, number or
-    tuple of texts: bytes and objects are how secrets slip in.
+    tuple of texts: bytes and objects are how secrets slip in. ``Unavailable`` if there is no key to
+    seal an address with.
     """
-    line = json.dumps(
-        {
-            "v": VERSION,
-            "at": moment(record.at),
-            "event": record.event.value,
-            "reference": record.reference,
-            "user": _short_or_none(record.user),
-            "service": _short_or_none(record.service),
-            "seen": None
-            if record.seen is None
-            else {
-                "address": None if record.seen.address is None else str(record.seen.address),
-                "walk": [_short(hop) for hop in record.seen.walk[:MOST_TEXTS]],
-            },
-            "actor": _short_or_none(record.actor),
-            "detail": {name: _plain(value) for name, value in record.detail.items()},
-        },
-        ensure_ascii=True,
-        separators=(",", ":"),
+    seen = None if record.seen is None else _bounded(record.seen)
+    return _line(
+        record,
+        None if seen is None else addresses.veil(seen, record.at, record.reference),
     )
-    # JSON leaves DEL as it is; terminals may not.
-    return line.replace("\x7f", "\\u007f")
 
 
-def decode(line: str) -> AuditRecord | None:
+def exported(record: AuditRecord, addresses: Addresses) -> str:
+    """The line of a copy that leaves the house: of an address it holds the marks alone."""
+    veiled = record.veiled
+    if veiled is None and record.seen is not None:
+        veiled = addresses.veil(record.seen, record.at, record.reference)
+    return _line(record, None if veiled is None else replace(veiled, sealed=None))
+
+
+def decode(line: str, addresses: Addresses | None = None) -> AuditRecord | None:
     """The record of a line; None if it is torn, of another version or not ours.
 
-    A whole line that follows a torn one without an end of line between is found.
+    A whole line that follows a torn one without an end of line between is found. Where the request
+    came from is told if ``addresses`` can open it.
     """
     try:
-        return _record(json.loads(line[max(line.rfind(_HEAD), 0) :]))
+        record = _record(json.loads(line[max(0, *map(line.rfind, _HEADS)) :]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+    if record is None or record.veiled is None or addresses is None:
+        return record
+    return replace(record, seen=addresses.unveil(record.veiled, record.at, record.reference))
 
 
 def needle(reference: str) -> str:
@@ -73,27 +75,85 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def _line(record: AuditRecord, veiled: Veiled | None) -> str:
+    fields: dict[str, Any] = {
+        "v": VERSION,
+        "at": moment(record.at),
+        "event": record.event.value,
+        "reference": record.reference,
+        "user": _short_or_none(record.user),
+        "service": _short_or_none(record.service),
+        "seen": None
+        if veiled is None
+        else {
+            "day": veiled.day.isoformat(),
+            "sealed": veiled.sealed,
+            "address": veiled.address,
+            "network": veiled.network,
+        },
+        "actor": _short_or_none(record.actor),
+        "detail": {name: _plain(value) for name, value in record.detail.items()},
+    }
+    if record.decision is not None:
+        fields["decision"] = _facts(record.decision)
+    line = json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
+    # JSON leaves DEL as it is; terminals may not.
+    return line.replace("\x7f", "\\u007f")
+
+
 def _record(value: Mapping[str, Any]) -> AuditRecord | None:
-    if value["v"] != VERSION:
+    if value["v"] not in (IN_CLEAR, VERSION):
         return None
     seen = value["seen"]
+    in_clear = value["v"] == IN_CLEAR
     return AuditRecord(
         at=datetime.fromisoformat(value["at"]),
         event=AuditEvent(value["event"]),
         reference=Reference(value["reference"]),
         user=None if value["user"] is None else UserId(value["user"]),
         service=None if value["service"] is None else ServiceId(value["service"]),
-        seen=None
-        if seen is None
-        else Seen(
-            None if seen["address"] is None else ip_address(seen["address"]), tuple(seen["walk"])
-        ),
+        seen=_seen(seen) if in_clear else None,
         actor=value["actor"],
         detail={
             name: tuple(one) if isinstance(one, list) else one
             for name, one in value["detail"].items()
         },
+        decision=value.get("decision"),
+        veiled=None if in_clear else _veiled(seen),
     )
+
+
+def _seen(value: Mapping[str, Any] | None) -> Seen | None:
+    if value is None:
+        return None
+    address = value["address"]
+    return Seen(None if address is None else ip_address(address), tuple(value["walk"]))
+
+
+def _veiled(value: Mapping[str, Any] | None) -> Veiled | None:
+    if value is None:
+        return None
+    day = date.fromisoformat(value["day"])
+    return Veiled(day, value["sealed"], value["address"], value["network"])
+
+
+def _bounded(seen: Seen) -> Seen:
+    return Seen(seen.address, tuple(_short(hop) for hop in seen.walk[:MOST_TEXTS]))
+
+
+def _facts(value: object) -> object:
+    """A decision's facts: JSON and nothing else."""
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            return _short(value)
+        case list():
+            return [_facts(one) for one in value[:MOST_FACTS]]
+        case dict():
+            return {_short(name): _facts(one) for name, one in value.items()}
+        case _:
+            raise TypeError(f"a decision cannot hold a {type(value).__name__}")
 
 
 def _plain(value: object) -> Detail:

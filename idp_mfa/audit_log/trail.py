@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from idp_mfa.audit import AuditRecord
+from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.audit_log.json_lines import JsonLines
 from idp_mfa.audit_log.lines import decode, encode
 from idp_mfa.audit_log.options import AuditOptions
@@ -28,10 +29,15 @@ class AuditTrail:
     """``AuditLog``: a record counts once a sink that keeps it has it; all sinks are offered it."""
 
     def __init__(
-        self, sinks: Sequence[Sink], window: AuditWindow, file: JsonLines | None = None
+        self,
+        sinks: Sequence[Sink],
+        window: AuditWindow,
+        addresses: Addresses,
+        file: JsonLines | None = None,
     ) -> None:
         self._sinks = sinks
         self._window = window
+        self._addresses = addresses
         self._file = file
         self._failing: dict[str, str] = {}
         self._window_rests_until: datetime | None = None
@@ -43,7 +49,7 @@ class AuditTrail:
 
     def record(self, record: AuditRecord) -> None:
         """Written and flushed in at least one sink when this returns, else ``Unavailable``."""
-        line = encode(record)
+        line = encode(record, self._addresses)
         kept = [sink.keeps for sink in self._sinks if self._taken(sink, record, line)]
         if not any(kept):
             raise Unavailable("audit", "; ".join(self._failing.values()) or "no sink keeps it")
@@ -65,11 +71,11 @@ class AuditTrail:
                 raise
         if not lines and self._file is not None:
             lines = self._file.story(code)
-        return _records(lines)
+        return self._records(lines)
 
     def recent(self, limit: int) -> Sequence[AuditRecord]:
         """The newest records first, from the look-up window."""
-        return _records(self._window.recent(limit))
+        return self._records(self._window.recent(limit))
 
     def ping(self) -> None:
         """Nothing, or ``Unavailable`` if no sink would keep a record now."""
@@ -89,6 +95,10 @@ class AuditTrail:
         """Let go of what is open; the next record opens it again."""
         for sink in self._sinks:
             sink.close()
+
+    def _records(self, lines: Sequence[str]) -> Sequence[AuditRecord]:
+        found = (decode(line, self._addresses) for line in lines)
+        return [record for record in found if record is not None]
 
     def _taken(self, sink: Sink, record: AuditRecord, line: str) -> bool:
         try:
@@ -113,7 +123,10 @@ class AuditTrail:
 
 
 def audit_trail(
-    options: AuditOptions, window: AuditWindow, others: Sequence[Sink] = ()
+    options: AuditOptions,
+    window: AuditWindow,
+    addresses: Addresses,
+    others: Sequence[Sink] = (),
 ) -> AuditTrail:
     """The trail that settings describe; nothing is opened before the first record.
 
@@ -123,8 +136,4 @@ def audit_trail(
     address = options.syslog_address
     syslog = None if address is None else Syslog(address, socket.gethostname())
     sinks = [sink for sink in (file, syslog, *others) if sink is not None]
-    return AuditTrail(sinks, window, file)
-
-
-def _records(lines: Sequence[str]) -> Sequence[AuditRecord]:
-    return [record for record in map(decode, lines) if record is not None]
+    return AuditTrail(sinks, window, addresses, file)

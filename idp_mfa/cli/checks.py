@@ -39,6 +39,8 @@ def checks(house: House) -> Mapping[str, Look]:
         "store": lambda: _store(house),
         "clock": lambda: _clock(house),
         "audit": lambda: _answers(house.audit.ping),
+        "addresses": lambda: _addresses(house),
+        "mail": lambda: _mail(house),
         "services": lambda: f"{len(house.registry.current().by_id)} registered",
         "attributes": lambda: f"{len(house.release.rows)} release row(s)",
     }
@@ -73,6 +75,13 @@ def _sealing_key(house: House) -> str | Notice:
         older = ", ".join(kid for kid in ring.keys if kid != ring.active)
         return Notice(f"{ring.active} is active; {older} waits to be retired")
     return f"{ring.active} is active"
+
+
+def _addresses(house: House) -> str | Notice:
+    oldest, due = house.address_keys.oldest, house.address_keys.due
+    if oldest < due:
+        return Notice(f"can be opened back to {oldest}, not only {due}: idp-mfa audit expire")
+    return f"can be opened back to {oldest}"
 
 
 def _answers(ping: Callable[[], None]) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from idp_mfa.audit import AuditEvent
+from idp_mfa.audit_log.address_keys import create_address_keys
 from idp_mfa.cli import sealing
 from idp_mfa.cli.house import Program, as_json, echo_json, no
 from idp_mfa.key_folder import KeyRow, NoRotation, create_secret
@@ -55,6 +56,9 @@ def create(program: Program, kind: str) -> None:
     ):
         if create_secret(path, house.randomness):
             click.echo(f"{name} is made")
+    today = house.clock().date()
+    if create_address_keys(settings.keys.addresses, today, house.randomness):
+        click.echo("the key of the addresses on record is made")
 
 
 @key.command("list")

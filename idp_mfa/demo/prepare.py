@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 from idp_mfa.assets import folder as assets_folder
+from idp_mfa.audit_log.address_keys import create_address_keys
 from idp_mfa.compose import House, NotComposed, compose
 from idp_mfa.demo import identity_provider, service_pages
 from idp_mfa.demo.people import PEOPLE, Card, cards, settle
@@ -119,6 +120,7 @@ def _make_keys(settings: Settings, house: House) -> None:
     create_ring(settings.keys.sealing, "demo", house.randomness)
     create_secret(settings.keys.pairwise_salt, house.randomness)
     create_secret(settings.keys.limits, house.randomness)
+    create_address_keys(settings.keys.addresses, house.clock().date(), house.randomness)
 
 
 def _register(house: House, base: str, path: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.audit_log import AuditTrail, MemoryWindow, audit_trail
+from idp_mfa.audit_log.address_keys import DayKeys
+from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.audit_log.lines import decode
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.model import Reference, Seen, ServiceId, UserId
@@ -30,6 +32,23 @@ RECORD = AuditRecord(
     actor="helen",
     detail={"factor": "totp", "left": 3, "late": False, "rule": None, "asked": ("a", "b")},
 )
+
+
+class OneKey:
+    """The same keys for every day, as the example in the docs has them."""
+
+    def __init__(self, octet: int = 7) -> None:
+        self._octet = octet
+
+    def sealing(self, day: date) -> DayKeys:
+        return DayKeys(day, bytes([self._octet]) * 32, bytes([self._octet + 1]) * 32)
+
+    def opening(self, day: date) -> DayKeys | None:
+        return self.sealing(day)
+
+
+ADDRESSES = Addresses(OneKey(), bytes)
+"""Their nonces are all the same, which only a test may do."""
 OTHER = replace(RECORD, reference=Reference("ZZZZ2222"))
 
 
@@ -47,7 +66,7 @@ def opened_trails() -> Iterator[Opener]:
 
     def open_one(path: Path | None = None, **options: Any) -> AuditTrail:
         window = options.pop("window", None) or MemoryWindow(100)
-        opened.append(audit_trail(AuditOptions(file=path, **options), window))
+        opened.append(audit_trail(AuditOptions(file=path, **options), window, ADDRESSES))
         return opened[-1]
 
     yield open_one
@@ -56,7 +75,7 @@ def opened_trails() -> Iterator[Opener]:
 
 
 def written(path: Path) -> list[AuditRecord | None]:
-    return [decode(line) for line in path.read_text("ascii").splitlines()]
+    return [decode(line, ADDRESSES) for line in path.read_text("ascii").splitlines()]
 
 
 class BrokenWindow:

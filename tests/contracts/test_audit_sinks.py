@@ -25,6 +25,7 @@ from idp_mfa.model import Reference
 from idp_mfa.ports import Unavailable
 from idp_mfa.store.redis import RedisAuditWindow
 from tests.contracts.audit_acts import (
+    ADDRESSES,
     CODE,
     OTHER,
     RECORD,
@@ -77,7 +78,7 @@ def parsed(datagram: bytes) -> AuditRecord | None:
     assert match is not None, datagram
     assert match[2] == b"2026-11-21T12:34:56.789012Z"
     assert int(match[4]) == os.getpid()
-    return decode(match[6].decode())
+    return decode(match[6].decode(), ADDRESSES)
 
 
 def test_a_syslog_daemon_on_this_machine_gets_the_line(

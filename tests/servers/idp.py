@@ -161,6 +161,7 @@ def _settings(
             "signing": "secrets/signing",
             "pairwise_salt": "secrets/pairwise_salt",
             "limits": "secrets/limits",
+            "addresses": "secrets/addresses",
         },
         "registry": {"folder": "registry"},
         "audit": {"file": "audit.jsonl"},

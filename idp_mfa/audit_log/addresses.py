@@ -1,0 +1,99 @@
+"""Where requests came from, as the record holds it: sealed, with marks to search by."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from idp_mfa.audit import Veiled
+from idp_mfa.audit_log.address_keys import AddressKeys
+from idp_mfa.model import Randomness, Reference, Seen
+from idp_mfa.sealed import open_under, seal_under
+from idp_mfa.sealing_keys import octets_of, text_of
+
+MARKED_PREFIXES = {4: (32, 24), 6: (128, 56)}
+"""For each version of IP: the prefix of an address, and of the network that is marked with it."""
+_MARK_BYTES = 12
+_NONCE_BYTES = 12
+
+Network = IPv4Network | IPv6Network
+
+
+class Addresses:
+    """Seals an address and the walk that found it under the key of the day, and opens them.
+
+    What is sealed is bound to its line: it does not open under another time or reference.
+    """
+
+    def __init__(self, keys: AddressKeys, randomness: Randomness) -> None:
+        self._keys = keys
+        self._randomness = randomness
+
+    def veil(self, seen: Seen, at: datetime, reference: Reference) -> Veiled:
+        """What stands on record; ``Unavailable`` without a key."""
+        keys = self._keys.sealing(at.astimezone(UTC).date())
+        text = None if seen.address is None else str(seen.address)
+        plain = json.dumps([text, seen.walk], separators=(",", ":")).encode()
+        sealed = seal_under(
+            keys.sealing, plain, bound=_bound(at, reference), nonce=self._randomness(_NONCE_BYTES)
+        )
+        address, network = (None, None) if text is None else _marks(keys.marking, text)
+        return Veiled(keys.day, text_of(sealed), address, network)
+
+    def unveil(self, veiled: Veiled, at: datetime, reference: Reference) -> Seen | None:
+        """What was sealed; None in an exported copy, once the key is destroyed, or if altered."""
+        keys = None if veiled.sealed is None else self._keys.opening(veiled.day)
+        sealed = None if veiled.sealed is None else octets_of(veiled.sealed)
+        if keys is None or sealed is None:
+            return None
+        plain = open_under(keys.sealing, sealed, bound=_bound(at, reference))
+        if plain is None:
+            return None
+        address, walk = json.loads(plain)
+        return Seen(None if address is None else ip_address(address), tuple(walk))
+
+    def is_from(self, veiled: Veiled, network: Network) -> bool:
+        """Whether the marks say so; ``network`` is one address, an IPv4 /24 or an IPv6 /56."""
+        keys = self._keys.opening(veiled.day)
+        if keys is None:
+            return False
+        marks = _marks(keys.marking, str(network.network_address))
+        whole, part = MARKED_PREFIXES[network.version]
+        match network.prefixlen:
+            case length if length == whole:
+                return marks[0] == veiled.address
+            case length if length == part:
+                return marks[1] == veiled.network
+            case _:
+                raise ValueError(f"no mark is made of a /{network.prefixlen}")
+
+
+def searchable(text: str) -> Network | None:
+    """An address or a network as people write it, if there is a mark of such."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return network if network.prefixlen in MARKED_PREFIXES[network.version] else None
+
+
+@lru_cache(maxsize=4096)
+def _marks(key: bytes, address: str) -> tuple[str, str]:
+    version = ip_address(address).version
+    _, part = MARKED_PREFIXES[version]
+    network = ip_network((address, part), strict=False)
+    return _mark(key, f"address {address}"), _mark(key, f"network {network}")
+
+
+def _mark(key: bytes, text: str) -> str:
+    return text_of(hmac.digest(key, text.encode("ascii"), hashlib.sha256)[:_MARK_BYTES])
+
+
+def _bound(at: datetime, reference: Reference) -> bytes:
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')} {reference}".encode(
+        "utf-8", "surrogatepass"
+    )
