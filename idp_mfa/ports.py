@@ -136,12 +136,23 @@ class CredentialStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AfterLoss:
+    """Tries that are taken to be spent where nothing is known of them, for so long after a store
+    was seen to have lost what it held.
+    """
+
+    spent: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """At most ``limit`` tries in ``span`` from the first one."""
 
     key: str
     limit: int
     span: timedelta
+    after_loss: AfterLoss | None = None
 
 
 @dataclass(frozen=True, slots=True)

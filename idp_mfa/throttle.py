@@ -17,7 +17,7 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from idp_mfa.model import CredentialId, Seen, TransactionId, UserId
-from idp_mfa.ports import Bucket, Budget, Window
+from idp_mfa.ports import AfterLoss, Bucket, Budget, Window
 
 _FOR_GOOD = timedelta(days=3650)
 """A count of failures in a row ends with a success or at the desk, not with time."""
@@ -39,6 +39,8 @@ class Limits:
     factor_sticky: int = 50
     factor_sticky_span: timedelta = timedelta(days=30)
     factor_in_a_row: int = 100
+    factor_after_loss: int = 20
+    factor_after_loss_span: timedelta = timedelta(days=1)
     factor_warn_after: int = 10
     factor_warn_span: timedelta = timedelta(days=1)
     enrolment_tries: int = 10
@@ -64,6 +66,16 @@ class Limits:
     def __post_init__(self) -> None:
         for network in self.declared_networks:
             ip_network(network)
+        if not 0 <= self.factor_after_loss < min(self.factor_sticky, self.factor_in_a_row):
+            raise ValueError(
+                "factor_after_loss must be less than factor_sticky and factor_in_a_row, "
+                "or a loss of the store's data shuts everybody out"
+            )
+
+    @property
+    def after_loss(self) -> AfterLoss:
+        """What everybody is taken to have failed already where the store lost its counts."""
+        return AfterLoss(self.factor_after_loss, self.factor_after_loss_span)
 
 
 class Trust(Enum):
@@ -159,7 +171,8 @@ class Throttle:
     def in_a_row(self, user_id: UserId) -> Window:
         """Failures with no success between them, from everywhere (NIST SP 800-63B-4 3.2.2)."""
         owner = self._pseudonym("user", user_id)
-        return Window(f"limit:f:{owner}:row", self.limits.factor_in_a_row, _FOR_GOOD)
+        limits = self.limits
+        return Window(f"limit:f:{owner}:row", limits.factor_in_a_row, _FOR_GOOD, limits.after_loss)
 
     def second_factor(
         self, transaction_id: TransactionId, user_id: UserId, standpoint: Standpoint
@@ -176,7 +189,12 @@ class Throttle:
             self.in_a_row(user_id),
             Bucket(f"limit:{owner}", limits.factor_burst, limits.factor_refill),
             Window(f"limit:{owner}:day", limits.factor_per_day, timedelta(days=1)),
-            Window(f"limit:{owner}:month", limits.factor_sticky, limits.factor_sticky_span),
+            Window(
+                f"limit:{owner}:month",
+                limits.factor_sticky,
+                limits.factor_sticky_span,
+                limits.after_loss,
+            ),
         )
 
     def warning(self, user_id: UserId) -> Window:

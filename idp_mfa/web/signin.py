@@ -305,6 +305,7 @@ class SignInPages:
         login: str,
         error: str | None,
         wait: int | None,
+        *,
         signed_in_as: str | None = None,
     ) -> Response:
         return self._browser.page(

@@ -6,16 +6,19 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 import redis
 
-from idp_mfa.ports import StateStore, Unavailable
+from idp_mfa.model import Seen, TransactionId, UserId
+from idp_mfa.ports import Reservation, StateStore, Unavailable, Window
 from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.options import RedisOptions
 from idp_mfa.store.redis import RedisServer, RedisStore
 from idp_mfa.store.redis.history import History
+from idp_mfa.throttle import Limits, Standpoint, Throttle, Trust
 from tests.contracts.store_acts import MINUTE, now, race
 from tests.servers import foreground, sentinel, valkey
 from tests.servers.valkey import Kind, StoreServer
@@ -149,6 +152,95 @@ def test_other_numbers_and_whoever_vouches_for_the_store_do_not_wait(server: Sto
     assert spends(store, step_now())
 
 
+# -- what was counted ----------------------------------------------------------------------------
+
+THROTTLE = Throttle(Limits(), b"k" * 32)
+ELSEWHERE = Standpoint(Trust.UNTRUSTED, Seen(ip_address("203.0.113.10"), ()))
+
+
+def month_of(user: str) -> Window:
+    """The failures that no success resets."""
+    *_, month = THROTTLE.second_factor(TransactionId("one"), UserId(user), ELSEWHERE)
+    assert isinstance(month, Window)
+    assert month.limit == 50
+    return month
+
+
+def allowed(store: StateStore, window: Window) -> int:
+    """How many tries a guesser has from here on."""
+    return sum(isinstance(store.reserve((window,)), Reservation) for _ in range(window.limit + 5))
+
+
+def test_what_was_counted_is_kept_and_a_new_store_takes_nobody_for_a_guesser(
+    server: StoreServer,
+) -> None:
+    store = store_of(server)
+    assert spends(store, step_now())
+    assert allowed(store, month_of("alice")) == 50
+    assert allowed(store, month_of("alice")) == 0
+
+
+def test_after_a_flush_everybody_has_failed_twenty_times(
+    server: StoreServer, tmp_path: Path
+) -> None:
+    store = store_of(server, tmp_path / "used")
+    assert spends(store, step_now())
+    assert allowed(store, month_of("alice")) == 50
+    with redis.Redis(unix_socket_path=str(server.socket)) as client:
+        client.flushall()
+    # A node that was started just now does not take what is left for a new store.
+    newcomer = store_of(server, tmp_path / "not yet")
+    assert isinstance(newcomer.reserve((month_of("carol"),)), Reservation)
+    assert allowed(store, month_of("alice")) == 30
+    assert allowed(newcomer, month_of("bob")) == 30
+    in_a_row = THROTTLE.in_a_row(UserId("alice"))
+    assert allowed(store, in_a_row) == in_a_row.limit - 20
+    refuses_what_could_have_been_used(store)
+
+
+def test_a_success_after_a_flush_gives_its_own_try_back_and_no_more(server: StoreServer) -> None:
+    store = store_of(server)
+    spends(store, step_now())
+    with redis.Redis(unix_socket_path=str(server.socket)) as client:
+        client.flushall()
+    taken = store.reserve((month_of("alice"),))
+    assert isinstance(taken, Reservation)
+    assert taken.left == 29
+    store.refund(taken)
+    assert allowed(store, month_of("alice")) == 30
+
+
+def test_a_day_after_a_flush_nobody_is_taken_for_a_guesser_any_more(server: StoreServer) -> None:
+    store = store_of(server)
+    spends(store, step_now())
+    with redis.Redis(unix_socket_path=str(server.socket)) as client:
+        client.flushall()
+        assert allowed(store, month_of("alice")) == 30
+        run, lost = client.get("idp_mfa:epoch").split()
+        day = 24 * 3600 * 1000
+        client.set("idp_mfa:epoch", b"%b %d" % (run, int(lost) - day + 60_000))
+        assert allowed(store, month_of("bob")) == 30
+        client.set("idp_mfa:epoch", b"%b %d" % (run, int(lost) - day))
+    assert allowed(store, month_of("carol")) == 50
+    assert allowed(store, month_of("alice")) == 0, "and what was counted since then stays"
+
+
+def test_64_guessers_at_a_flushed_store_get_no_more_than_is_left(server: StoreServer) -> None:
+    store = store_of(server)
+    spends(store, step_now())
+    with redis.Redis(unix_socket_path=str(server.socket)) as client:
+        client.flushall()
+    month = month_of("alice")
+    assert sum(race(lambda _: isinstance(store.reserve((month,)), Reservation))) == 30
+
+
+def test_a_loss_must_not_shut_everybody_out() -> None:
+    with pytest.raises(ValueError, match="factor_after_loss must be less"):
+        Limits(factor_sticky=20)
+    with pytest.raises(ValueError, match="factor_after_loss must be less"):
+        Limits(factor_in_a_row=20)
+
+
 # -- Redis Sentinel ------------------------------------------------------------------------------
 
 
@@ -157,6 +249,7 @@ def test_a_fail_over_that_lost_writes_takes_no_code_twice() -> None:
         store = RedisStore(RedisServer(servers.options()))
         store.put("session", b"kept", MINUTE)
         assert spends(store, step_now(), "step:carol")
+        assert allowed(store, month_of("carol")) == 50
         sentinel.wait_until(servers.in_step)
         with redis.Redis(port=servers.primary.port) as primary:
             assert primary.wait(1, 5000) == 1
@@ -166,6 +259,7 @@ def test_a_fail_over_that_lost_writes_takes_no_code_twice() -> None:
             primary.execute_command("CLIENT", "KILL", "TYPE", "replica")
         used = step_now()
         assert spends(store, used)
+        assert allowed(store, month_of("alice")) == 50
         os.kill(servers.primary.pid, signal.SIGKILL)
         os.kill(servers.replica.pid, signal.SIGCONT)
         with pytest.raises(Unavailable):
@@ -175,6 +269,8 @@ def test_a_fail_over_that_lost_writes_takes_no_code_twice() -> None:
         assert store.get("session") == b"kept"
         with redis.Redis(port=servers.replica.port) as promoted:
             assert not promoted.exists("idp_mfa:step:alice"), "nothing was lost, nothing is shown"
+        assert allowed(store, month_of("alice")) == 30, "what was counted last is lost"
+        assert allowed(store, month_of("carol")) == 0, "what the replica has is not forgotten"
         assert not spends(store, used)
         refuses_what_could_have_been_used(store)
 

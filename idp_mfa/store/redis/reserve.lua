@@ -1,23 +1,37 @@
 #!lua
 -- One try from every budget, or from none.
--- KEYS: one for each budget. ARGV: for each budget "window" or "bucket", its size, its milliseconds.
+-- KEYS: one for each budget, the epoch. ARGV: for each budget "window" or "bucket", its size, its
+-- milliseconds, the tries that a window is taken to have spent already where a loss was seen, for so
+-- many milliseconds after it (0, 0: none); then whether the caller's node has used this store before.
 -- Answer: {1, tries left}, or {0, milliseconds of the epoch, number of the budget}.
 -- A window holds a count and dies with its span; a bucket holds the time when it will be full again.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local latest, blocking, left = now, 0, nil
 local fresh, full_at = {}, {}
+local lost
 
-for i, key in ipairs(KEYS) do
-  local kind, size, span = ARGV[3 * i - 2], tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+for i = 1, #KEYS - 1 do
+  local key, first = KEYS[i], 5 * i - 4
+  local kind, size, span = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2])
+  local assumed, within = tonumber(ARGV[first + 3]), tonumber(ARGV[first + 4])
   local kept = redis.call('GET', key)
   if kept and not string.match(kept, '^%d+$') then
     return redis.error_reply('NOTANUMBER a counter holds no number')
   end
   local number = tonumber(kept or '0')
+  if not kept and assumed > 0 then
+    lost = lost or lost_at(KEYS[#KEYS], ARGV[#ARGV], false)
+    if not lost then
+      return redis.error_reply(NO_RUN)
+    end
+    if lost > 0 and now - lost < within then
+      number = assumed
+    end
+  end
   local remaining, free_at
   if kind == 'window' then
-    fresh[i] = not kept
+    fresh[i] = not kept and number + 1
     remaining = size - number - 1
     free_at = now
     if remaining < 0 then
@@ -46,11 +60,12 @@ if blocking > 0 then
   return {0, latest, blocking}
 end
 
-for i, key in ipairs(KEYS) do
+for i = 1, #KEYS - 1 do
+  local key = KEYS[i]
   if full_at[i] then
     redis.call('SET', key, string.format('%.0f', full_at[i]), 'PX', string.format('%.0f', full_at[i] - now))
   elseif fresh[i] then
-    redis.call('SET', key, '1', 'PX', ARGV[3 * i])
+    redis.call('SET', key, string.format('%.0f', fresh[i]), 'PX', ARGV[5 * i - 2])
   else
     redis.call('INCR', key)
   end

@@ -15,14 +15,19 @@ class Script:
     source: bytes
 
 
-def _read(name: str) -> Script:
-    source = resources.files(__package__).joinpath(name).read_bytes()
+_FIRST_LINE = b"#!lua\n"
+
+
+def _read(*names: str) -> Script:
+    """One script of several files, in their order."""
+    parts = [resources.files(__package__).joinpath(name).read_bytes() for name in names]
+    source = _FIRST_LINE + b"".join(part.removeprefix(_FIRST_LINE) for part in parts)
     return Script(hashlib.sha1(source, usedforsecurity=False).hexdigest(), source)
 
 
 SWAP = _read("swap.lua")
-RAISE_TO = _read("raise_to.lua")
-RESERVE = _read("reserve.lua")
+RAISE_TO = _read("epoch.lua", "raise_to.lua")
+RESERVE = _read("epoch.lua", "reserve.lua")
 REFUND = _read("refund.lua")
 AUDIT_ADD = _read("audit_add.lua")
 OUTBOX_PUT = _read("outbox_put.lua")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from idp_mfa.ports import Bucket, Budget, Reservation, Throttled, Window
+from idp_mfa.ports import AfterLoss, Bucket, Budget, Reservation, Throttled, Window
 from idp_mfa.store import LARGEST, milliseconds, sound
 from idp_mfa.store.redis import scripts
 from idp_mfa.store.redis.history import History
@@ -79,8 +79,11 @@ class RedisStore:
     def reserve(self, budgets: Sequence[Budget]) -> Reservation | Throttled:
         """One try from every budget in one act, or from none."""
         keys = [self._server.key(budget.key) for budget in sound(budgets)]
-        arguments = [part for budget in budgets for part in _numbers(budget)]
-        match self._server.run(scripts.RESERVE, keys, arguments):
+        arguments = [part for budget in budgets for part in (*_numbers(budget), *_assumed(budget))]
+        used = int(self._history.used)
+        match self._server.run(
+            scripts.RESERVE, [*keys, self._server.key(_EPOCH)], [*arguments, used]
+        ):
             case [1, int(left)]:
                 return Reservation(tuple(budgets), left)
             case [0, int(until), int(blocking)] if 1 <= blocking <= len(budgets):
@@ -143,3 +146,11 @@ def _numbers(budget: Budget) -> tuple[Part, ...]:
             return "window", limit, milliseconds(span)
         case Bucket(_, burst, refill):
             return "bucket", burst, milliseconds(refill)
+
+
+def _assumed(budget: Budget) -> tuple[Part, ...]:
+    match budget:
+        case Window(after_loss=AfterLoss(spent, within)):
+            return spent, milliseconds(within)
+        case Window() | Bucket():
+            return 0, 0
