@@ -40,7 +40,6 @@ def checks(house: House) -> Mapping[str, Look]:
         "clock": lambda: _clock(house),
         "audit": lambda: _answers(house.audit.ping),
         "addresses": lambda: _addresses(house),
-        "mail": lambda: _mail(house),
         "services": lambda: f"{len(house.registry.current().by_id)} registered",
         "attributes": lambda: f"{len(house.release.rows)} release row(s)",
     }
