@@ -73,10 +73,9 @@ class SignIn:
 
     def begin(self, request: AuthnRequest, seen: Seen) -> Begun | Throttled:
         """Store a request that a protocol face has checked."""
-        budgets = self._parts.throttle.transactions(seen)
-        taken = self._parts.store.reserve(budgets) if budgets else None
-        if isinstance(taken, Throttled):
-            return taken
+        throttled = self._tries.new_sign_in(seen)
+        if throttled is not None:
+            return throttled
         begun = self._transactions.new(request)
         self._parts.record(
             AuditEvent.SIGN_IN_BEGAN,

@@ -68,6 +68,14 @@ class Tries:
         inside = zone is not None and zone.kind in (ZoneKind.CAMPUS, ZoneKind.VPN)
         return Standpoint(Trust.INSIDE if inside else Trust.UNTRUSTED, seen)
 
+    def new_sign_in(self, seen: Seen) -> Throttled | None:
+        """Take a new sign-in from its network's; a campus may be one address to us, and has all."""
+        if self.standpoint(None, None, seen).trust is not Trust.UNTRUSTED:
+            return None
+        budgets = self.parts.throttle.transactions(seen)
+        taken = self.parts.store.reserve(budgets) if budgets else None
+        return taken if isinstance(taken, Throttled) else None
+
     # -- passwords ---------------------------------------------------------------------------
 
     def password(

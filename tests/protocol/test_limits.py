@@ -176,6 +176,12 @@ def test_a_network_that_begins_too_many_sign_ins_waits(idp: Idp) -> None:
     assert statuses == [303] * 60 + [429] * 2
 
 
+def test_a_campus_that_is_one_address_begins_as_many_as_it_likes(idp: Idp) -> None:
+    agent = UserAgent(idp.origin, CAMPUS)
+    statuses = {agent.once("POST", f"{idp.origin}/portal/signin", {}).status for _ in range(70)}
+    assert statuses == {303}
+
+
 def test_a_spraying_network_is_slowed_for_unknown_browsers_alone(
     idp: Idp, directory: slapd.Slapd, person: Person
 ) -> None:
