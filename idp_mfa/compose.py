@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,9 +20,9 @@ from flask import Flask
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 
 from idp_mfa import assets
-from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.audit_log.address_keys import AddressKeyFile
 from idp_mfa.audit_log.addresses import Addresses
+from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.browser import Browser
 from idp_mfa.devices import Devices
 from idp_mfa.directory.ldap import LdapDirectory
@@ -33,10 +34,14 @@ from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.helpdesk import HelpDesk
 from idp_mfa.key_folder import KeyFolder, load_secret
+from idp_mfa.mail.folder import FolderMailer
+from idp_mfa.mail.smtp import SmtpMailer
+from idp_mfa.mail.writing import Writer
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policy.load import load as load_policy
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
+from idp_mfa.postman import Postman, rounds
 from idp_mfa.registry.shared import SharedRegistry
 from idp_mfa.rollback import Watched
 from idp_mfa.saml.attributes import Release
@@ -132,7 +137,11 @@ class House:
         """People, and their credentials."""
         match self.settings.directory:
             case DirectoryOptions(ldap=LdapOptions() as options):
-                wanted = {*options.attributes, *self.release.directory_attributes()}
+                wanted = {
+                    *options.attributes,
+                    *self.release.directory_attributes(),
+                    self.settings.mail.directory_attribute,
+                }
                 return LdapDirectory(
                     replace(options, attributes=tuple(sorted(wanted))),
                     sealer=self.sealer,
@@ -246,6 +255,44 @@ class House:
         return RedisOutbox(self.store_server, self.sealer, self.randomness)
 
     @cached_property
+    def mailer(self) -> SmtpMailer | FolderMailer | None:
+        """The road by which mail goes, if there is one."""
+        options = self.settings.mail
+        if options.folder is not None:
+            return FolderMailer(options, options.folder, self.clock, self.randomness)
+        if options.server is not None:
+            return SmtpMailer(options, options.server, self.clock, self.randomness)
+        return None
+
+    @cached_property
+    def postman(self) -> Postman | None:
+        """Carries away what waits."""
+        if self.mailer is None:
+            return None
+        options = self.settings
+        return Postman(
+            outbox=self.outbox,
+            directory=self.directory,
+            mailer=self.mailer,
+            writer=Writer(
+                options.base_url.rstrip("/"),
+                options.site,
+                options.mail.subject_prefix,
+                _templates(options.templates),
+            ),
+            audit=self.audit,
+            clock=self.clock,
+            directory_attribute=options.mail.directory_attribute,
+        )
+
+    def start_post(self) -> None:
+        """Begin to carry away what waits, in a thread that ends with this process."""
+        if self.postman is not None:
+            threading.Thread(
+                target=rounds, args=(self.postman, time.sleep), name="post", daemon=True
+            ).start()
+
+    @cached_property
     def watched(self) -> Watched:
         """The directory as use cases see it: nothing of the past is taken for the present."""
         return Watched(
@@ -305,6 +352,7 @@ class House:
         self.store_server.close()
         self.signing_keys.keys()
         self.sealing_keys.current()
+        self.address_keys.ping()
         app = Flask("idp_mfa.web", static_folder="static", template_folder=None)
         if self.metrics is not None:
             self.metrics.watch(app)
@@ -352,7 +400,6 @@ class House:
                 randomness=self.randomness,
             )
         )
-        self.address_keys.ping()
         health = Health(self.pings())
         routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
         browser.install(app, routes, _templates(self.settings.templates))
@@ -398,6 +445,7 @@ class House:
     def ping_keys(self) -> None:
         """The keys that sign and seal load."""
         self.sealing_keys.ping()
+        self.address_keys.ping()
         self.signing_keys.keys()
 
     def ping_clock(self) -> None:
@@ -443,4 +491,3 @@ def _text(path: Path) -> str:
 def _templates(own: Path | None) -> BaseLoader:
     shipped = FileSystemLoader(assets.folder("templates"))
     return shipped if own is None else ChoiceLoader([FileSystemLoader(own), shipped])
-        self.address_keys.ping()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NewType
 
-from idp_mfa.model import CredentialId, CredentialState, Reference, Seen, UserId
+from idp_mfa.model import CredentialId, Credentials, Reference, Seen, UserId
 
 LetterId = NewType("LetterId", str)
 
@@ -80,14 +80,21 @@ Letter = Notice | MailedCode
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """The change of the directory on which a notice waits: a record in a state, or gone (None).
+    """The change of the directory on which a notice waits: a record's generation, or gone (None).
 
     The notice is recorded before the change and released after it. If a worker dies in between,
-    what the directory holds says which of the two happened.
+    what the directory holds says whether it happened.
     """
 
     credential: CredentialId
-    state: CredentialState | None
+    generation: int | None
+
+    def has_happened(self, credentials: Credentials) -> bool:
+        """Whether the record has come as far, or is gone, among all that a user has."""
+        found = [one for one in credentials.records if one.id == self.credential]
+        if self.generation is None:
+            return not found
+        return any(one.generation >= self.generation for one in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +128,9 @@ class Mail:
     text: str
     html: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def masked(address: str) -> str:
+    """An address so that its owner knows it and nobody else learns it: ``h*****@example.org``."""
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}*****{at}{domain}"

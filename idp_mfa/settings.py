@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.client_address import TrustedProxies, is_loopback
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
+from idp_mfa.mail.options import MailOptions
 from idp_mfa.model import FactorName
 from idp_mfa.saml.options import SamlOptions
 from idp_mfa.session import SessionLimits
@@ -58,8 +59,8 @@ class KeyOptions:
     signing: Path
     pairwise_salt: Path
     limits: Path
-
     addresses: Path
+
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
@@ -129,6 +130,7 @@ class Settings:
     sign_in: SignInLimits = field(default_factory=SignInLimits)
     session: SessionLimits = field(default_factory=SessionLimits)
     limits: Limits = field(default_factory=Limits)
+    mail: MailOptions = field(default_factory=MailOptions)
     templates: Path | None = None
 
     def __post_init__(self) -> None:

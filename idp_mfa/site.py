@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,13 @@ class SiteOptions:
     contact_url: str = ""
     manual_url: str = ""
     footer: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "Asia/Tokyo"
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ValueError, KeyError):
+            raise ValueError("timezone must be a name such as Asia/Tokyo") from None
 
     def in_language(self, language: str) -> Site:
         """For a page in one language; a text that is missing there is told in another."""

@@ -14,7 +14,7 @@ from idp_mfa.cli.house import Program, as_json, echo_json
 @as_json
 @click.pass_obj
 def check(program: Program, as_json: bool) -> None:
-    """Check configuration, policy, keys, directory, store, registry, audit and clock."""
+    """Check configuration, policy, keys, directory, store, mail, registry, audit and clock."""
     found = {name: told(look) for name, look in checks(program.house).items()}
     if as_json:
         echo_json({name: _plain(ok, says) for name, (ok, says) in found.items()})

@@ -40,6 +40,7 @@ def checks(house: House) -> Mapping[str, Look]:
         "clock": lambda: _clock(house),
         "audit": lambda: _answers(house.audit.ping),
         "addresses": lambda: _addresses(house),
+        "mail": lambda: _mail(house),
         "services": lambda: f"{len(house.registry.current().by_id)} registered",
         "attributes": lambda: f"{len(house.release.rows)} release row(s)",
     }
@@ -91,6 +92,14 @@ def _answers(ping: Callable[[], None]) -> str:
 def _store(house: House) -> str:
     facts = house.store_server.check_policy()
     return f"{facts.name} {facts.version}, nothing is evicted"
+
+
+def _mail(house: House) -> str | Notice:
+    if house.mailer is None:
+        return Notice("no road is set: nothing is mailed, neither codes nor notices")
+    house.mailer.ping()
+    waiting = house.outbox.waiting()
+    return f"answers; {waiting.letters} letter(s) wait"
 
 
 def _clock(house: House) -> str:

@@ -23,19 +23,29 @@ def serve(program: Program) -> None:
     """Serve sign-ins with the real directory and store."""
     address = program.settings.metrics.address
     if address is None:
-        Server(program, program.house.application, {}).run()
+        Server(program, program.house.application, {"post_fork": _forked(program)}).run()
         return
     with _listening(address) as listener, _shared_folder() as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
         Server(program, program.house.application, _counting(program, listener)).run()
 
 
+def _forked(program: Program) -> Callable[[object, object], None]:
+    def post_fork(_arbiter: object, _worker: object) -> None:
+        program.house.start_post()
+
+    return post_fork
+
+
 def _counting(program: Program, listener: socket.socket) -> Mapping[str, Callable[..., None]]:
     counted = program.house.counted()
     from idp_mfa import metrics  # noqa: PLC0415 - after the folder is named
 
-    def post_fork(_arbiter: object, _worker: object) -> None:
+    forked = _forked(program)
+
+    def post_fork(arbiter: object, worker: object) -> None:
         metrics.serve(listener, counted)
+        forked(arbiter, worker)
 
     def child_exit(_arbiter: object, worker: Any) -> None:
         metrics.forget(worker.pid)

@@ -23,4 +23,8 @@ def application() -> SeenFrom:
     settings = load(Path(os.environ[SETTINGS]))
     if isinstance(settings, Problems):
         sys.exit(str(settings))
-    return SeenFrom(compose(settings).application(), change_at=os.environ.get(SERVICE, "") or None)
+    house = compose(settings)
+    application = house.application()
+    # gunicorn makes the application before it forks its workers.
+    os.register_at_fork(after_in_child=house.start_post)
+    return SeenFrom(application, change_at=os.environ.get(SERVICE, "") or None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from typing import Final, Literal
 
+from babel.dates import format_datetime, get_timezone
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -16,6 +18,11 @@ Language = Literal["ja", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("ja", "en")
 LANGUAGE_NAMES: Final[Mapping[Language, str]] = {"ja": "日本語", "en": "English"}
 """Each language in its own words, for the switch."""
+
+_SHORT: Final[Mapping[Language, str]] = {
+    "ja": "yyyy年M月d日(EEE) H:mm",
+    "en": "EEE d MMM yyyy, HH:mm",
+}
 
 _READ_AT_MOST = 512
 """Characters of an Accept-Language header; browsers send far fewer."""
@@ -31,6 +38,15 @@ def translations(language: Language) -> Translations:
         write_mo(compiled, read_po(source, locale=language))
     compiled.seek(0)
     return Translations(compiled)
+
+
+def moment(at: datetime, language: Language, timezone: str) -> str:
+    """A date and time as people of a place read it, with the zone's short name."""
+    zone = get_timezone(timezone)
+    return (
+        f"{format_datetime(at, _SHORT[language], tzinfo=zone, locale=language)}"
+        f" ({at.astimezone(zone):%Z})"
+    )
 
 
 def choose(accept_language: str | None, cookie: str | None) -> Language:

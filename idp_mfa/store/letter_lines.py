@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any, assert_never
 
 from idp_mfa.letters import Awaited, CodePurpose, Letter, MailedCode, Notice, NoticeKind
-from idp_mfa.model import CredentialId, CredentialState, Reference, Seen, UserId
+from idp_mfa.model import CredentialId, Reference, Seen, UserId
 
 FORMAT = 1
 
@@ -41,8 +41,7 @@ def encode(letter: Letter, awaited: Awaited | None) -> bytes:
         case never:
             assert_never(never)
     if awaited is not None:
-        state = None if awaited.state is None else awaited.state.value
-        value["awaited"] = [awaited.credential, state]
+        value["awaited"] = [awaited.credential, awaited.generation]
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -85,8 +84,8 @@ def _letter(value: Mapping[str, Any]) -> Letter:
     )
 
 
-def _awaited(value: tuple[str, str | None] | None) -> Awaited | None:
+def _awaited(value: tuple[str, int | None] | None) -> Awaited | None:
     if value is None:
         return None
-    credential, state = value
-    return Awaited(CredentialId(credential), None if state is None else CredentialState(state))
+    credential, generation = value
+    return Awaited(CredentialId(credential), generation)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from idp_mfa.letters import Awaited, CodePurpose, MailedCode, Notice, NoticeKind
-from idp_mfa.model import CredentialId, CredentialState, Reference, Seen, UserId
+from idp_mfa.model import CredentialId, Reference, Seen, UserId
 from idp_mfa.ports import Outbox, Waiting
 from idp_mfa.sealed import Sealer
 from idp_mfa.sealing_keys import KeyEncryptionKeys
@@ -35,7 +35,7 @@ CODE = MailedCode(
     "135790",
     AT + timedelta(minutes=30),
 )
-ADDED = Awaited(CredentialId("abc"), CredentialState.ACTIVE)
+ADDED = Awaited(CredentialId("abc"), 2)
 
 
 @pytest.fixture(scope="module", params=[None, *Kind], ids=lambda k: k.value if k else "memory")

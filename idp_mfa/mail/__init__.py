@@ -1,0 +1,1 @@
+"""Mail: how a letter is worded, and the roads by which it goes."""
