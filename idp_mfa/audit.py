@@ -32,6 +32,8 @@ class AuditEvent(Enum):
     ENROLMENT_BEGAN = "enrolment.began"
     ENROLMENT_REJECTED = "enrolment.rejected"
     FACTOR_BOUND = "factor.bound"
+    PAGE_REFUSED = "page.refused"
+    NETWORK_SHOWN = "network.shown"
     CREDENTIAL_UNREADABLE = "credential.unreadable"
     USER_UNLOCKED = "user.unlocked"
     USER_RESET = "user.reset"
