@@ -22,10 +22,12 @@ SHIPPED_FACTORS: Mapping[FactorName, frozenset[FactorKind]] = {
     FactorName("fido2"): frozenset({FactorKind.POSSESSION, FactorKind.KNOWLEDGE}),
     FactorName("image_matrix"): frozenset({FactorKind.KNOWLEDGE}),
     FactorName("recovery_code"): frozenset(),
+    FactorName("passcode"): frozenset(),
 }
 """The factors that policies may always name, and the kinds each can show at best.
 
-A recovery code is of no kind: it counts where a rule names it, and never for a class.
+A recovery code and the help desk's passcode are of no kind: they count where a rule names them,
+and never for a class.
 """
 
 
@@ -50,6 +52,16 @@ def levels(assurance: Assurance) -> tuple[Level, ...]:
         Level(PASSWORD_CLASS, 1),
         Level(UNSPECIFIED, 1),
     )
+
+
+def kinds_asked(acr_values: Iterable[Acr], assurance: Assurance) -> int | None:
+    """How many kinds the easiest of the classes takes; None if this site may assert none of them.
+
+    0 where no class is asked.
+    """
+    asked = frozenset(acr_values)
+    takes = [level.kinds for level in levels(assurance) if level.acr in asked]
+    return min(takes, default=None if asked else 0)
 
 
 def kinds_of(verified: Iterable[Verification]) -> frozenset[FactorKind]:

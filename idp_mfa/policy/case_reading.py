@@ -8,14 +8,29 @@ from enum import Enum
 from ipaddress import ip_address
 from typing import TypeVar
 
-from idp_mfa.model import PASSWORD, Acr, FactorName, Page, Refusal, ServiceId
+from idp_mfa.model import PASSWORD, Acr, BoundBy, Device, FactorName, Page, Refusal, ServiceId
 from idp_mfa.policy.cases import UNREADABLE, UNUSABLE, Case, Expected, Given, Outcome, Standing
 from idp_mfa.policy.conditions import NONE, Vocabulary
+from idp_mfa.policy.countries import COUNTRIES
 from idp_mfa.policy.model import UNKNOWN, Address
-from idp_mfa.policy.reading import Reader, duration
-from idp_mfa.yaml_document import Entry, Node, ScalarNode
+from idp_mfa.policy.reading import Reader, duration, named
+from idp_mfa.yaml_document import Entry, MappingNode, Node, ScalarNode
 
-_GIVEN = ("from", "page", "service", "tags", "groups", "asked", "enrolled", "verified")
+_GIVEN = (
+    "from",
+    "at",
+    "page",
+    "service",
+    "tags",
+    "groups",
+    "attributes",
+    "country",
+    "device",
+    "asked",
+    "enrolled",
+    "bound",
+    "verified",
+)
 _EXPECTED: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.SKIP: ("class",),
     Outcome.GRACE: ("class",),
@@ -60,10 +75,17 @@ def _given(reader: Reader, node: Node, vocabulary: Vocabulary) -> Given:
         service=ServiceId(_text(reader, entries, "service") or ""),
         service_tags=frozenset(_words(reader, entries, "tags")),
         groups=frozenset(_words(reader, entries, "groups")),
+        attributes=_attributes(reader, entries),
+        country=next(iter(_words(reader, entries, "country", COUNTRIES)), None),
+        device=_member(reader, entries, "device", Device) or Device.UNKNOWN,
         asked=tuple(map(Acr, _words(reader, entries, "asked"))),
         enrolled=frozenset(map(FactorName, enrolled)) & vocabulary.factors,
+        bound=_bound(reader, entries, vocabulary),
         standing=next((one for one in Standing if one.value in enrolled), Standing.CLEAR),
         verified=_verified(reader, entries, vocabulary),
+        at=reader.moment(entries["at"].value, "`at`", vocabulary.time_zone)
+        if "at" in entries
+        else None,
     )
 
 
@@ -108,6 +130,40 @@ def _verified(
         else:
             done.append(one)
     return tuple(done)
+
+
+def _attributes(reader: Reader, entries: _Entries) -> Mapping[str, tuple[str, ...]]:
+    """What the directory handed out; ``[]`` is an attribute without a value."""
+    if "attributes" not in entries:
+        return {}
+    node = entries["attributes"].value
+    if not isinstance(node, MappingNode):
+        reader.refuse(node.place, "`attributes` must be a mapping, such as `{ title: [staff] }`")
+        return {}
+    return {
+        entry.key.text: tuple(reader.words(entry.value, f"attribute `{entry.key.text}`"))
+        for entry in node.entries
+    }
+
+
+def _bound(
+    reader: Reader, entries: _Entries, vocabulary: Vocabulary
+) -> Mapping[FactorName, tuple[BoundBy, timedelta]]:
+    """On what proof each factor was bound: ``{ totp: mailed-code }``, or ``mailed-code:3h``."""
+    if "bound" not in entries:
+        return {}
+    known = {one.value: one for one in BoundBy}
+    found: dict[FactorName, tuple[BoundBy, timedelta]] = {}
+    each = reader.mapping(entries["bound"].value, "`bound`", vocabulary.factors)
+    for factor, entry in each.items():
+        word, colon, ago = reader.text(entry.value, f"`{factor}`").partition(":")
+        age = duration(ago) if colon else timedelta()
+        if word not in known or age is None:
+            said = f"must be one of {named(known)}, or as `mailed-code:3h` how long ago"
+            reader.refuse(entry.value.place, f"`{factor}` {said}")
+        else:
+            found[FactorName(factor)] = (known[word], age)
+    return found
 
 
 def _text(reader: Reader, entries: _Entries, key: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from idp_mfa.model import PASSWORD, Device, Page
 from idp_mfa.policy.assurance import levels
@@ -20,14 +21,19 @@ from idp_mfa.policy.model import (
 
 NONE = "none"
 """The word for an empty fact: nothing enrolled, no class asked."""
+UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a policy has to choose words from: its own zones and the factors there are."""
+    """What a policy has to choose words from: its own zones and the factors there are.
+
+    ``time_zone`` is that of its dates and times where they say none.
+    """
 
     zones: frozenset[str]
     factors: frozenset[str]
+    time_zone: ZoneInfo = UTC
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from idp_mfa.model import FactorKind, FactorName, Page
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.case_reading import read_cases
 from idp_mfa.policy.cases import Case, try_all
-from idp_mfa.policy.conditions import PAGE, All, OneOf, Vocabulary
+from idp_mfa.policy.conditions import PAGE, UTC, All, HasValue, OneOf, Vocabulary, leaves
 from idp_mfa.policy.model import Assurance, Policy, Require, Rule, Zone
 from idp_mfa.policy.reading import Reader
 from idp_mfa.policy.rules import read_rule
@@ -20,7 +20,7 @@ from idp_mfa.policy.zones import lookup
 from idp_mfa.yaml_document import ListNode, Node, Problems, read
 
 FORMAT = 1
-_KEYS = ("version", "assurance", "zones", "rules", "tests")
+_KEYS = ("version", "time_zone", "assurance", "zones", "rules", "tests")
 _STRICTEST_FRESH = timedelta(minutes=5)
 
 Factors = Mapping[FactorName, frozenset[FactorKind]]
@@ -60,8 +60,11 @@ def load_untried(text: str, source: str, factors: Factors = SHIPPED_FACTORS) -> 
     nodes = {key: entry.value for key, entry in entries.items()}
     if "version" in nodes:
         reader.number(nodes["version"], "`version`", range(FORMAT, FORMAT + 1))
-    zones = read_zones(reader, nodes["zones"]) if "zones" in nodes else ()
-    vocabulary = Vocabulary(frozenset(zone.name for zone in zones), frozenset(known))
+    time_zone = UTC
+    if "time_zone" in nodes:
+        time_zone = reader.time_zone(nodes["time_zone"], "`time_zone`")
+    zones = read_zones(reader, nodes["zones"], time_zone) if "zones" in nodes else ()
+    vocabulary = Vocabulary(frozenset(zone.name for zone in zones), frozenset(known), time_zone)
     rules = _rules(reader, nodes["rules"], vocabulary) if "rules" in nodes else ()
     assurance = _assurance(reader, nodes["assurance"]) if "assurance" in nodes else Assurance()
     cases = read_cases(reader, nodes["tests"], vocabulary) if "tests" in nodes else ()
@@ -92,7 +95,10 @@ def _policy(
 ) -> Policy:
     version = hashlib.sha256(text.encode()).hexdigest()
     by_name = {zone.name: zone for zone in zones}
-    return Policy(version, source, by_name, rules, lookup(zones), assurance)
+    attributes = frozenset(
+        one.attribute for rule in rules for one in leaves(rule.when) if isinstance(one, HasValue)
+    )
+    return Policy(version, source, by_name, rules, lookup(zones), assurance, attributes)
 
 
 def _rules(reader: Reader, node: Node, vocabulary: Vocabulary) -> tuple[Rule, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
+from zoneinfo import ZoneInfo, available_timezones
 
 from idp_mfa.yaml_document import (
     Entry,
@@ -18,13 +19,20 @@ from idp_mfa.yaml_document import (
 )
 
 LANGUAGES = frozenset({"ja", "en"})
+_DATE = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}")
+_LISTED_AT_MOST = 30
+_END_OF_DAY = "24:00"
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def suggestion(word: str, known: Mapping[str, str]) -> str:
     """A question after the nearest known word, or nothing; ``known`` maps spellings to words."""
-    near = get_close_matches(word.lower(), known, n=1)
+    typed = word.lower()
+    near = get_close_matches(typed, known, n=1) or [
+        one for one in sorted(known) if len(typed) > 2 and one.startswith(typed)
+    ]
     return f"; did you mean `{known[near[0]]}`?" if near else ""
 
 
@@ -112,8 +120,9 @@ class Reader:
         for item in node.items if isinstance(node, ListNode) else (node,):
             word = self.text(item, f"each word of {what}")
             if word and known is not None and word not in known:
-                near = suggestion(word, {one: one for one in known})
-                known_words = near or f"; known are {named(known)}"
+                near = suggestion(word, {one.lower(): one for one in known})
+                listed = len(known) <= _LISTED_AT_MOST
+                known_words = near or (f"; known are {named(known)}" if listed else "")
                 self.refuse(item.place, f"`{word}` is not known in {what}{known_words}")
             elif word:
                 found[word] = item.place
@@ -133,6 +142,48 @@ class Reader:
         if found is None:
             self.refuse(node.place, f"{what} must be a duration such as `30s`, `5m`, `8h`, `1d`")
         return found
+
+    def end_of_day(self, node: Node, what: str, zone: ZoneInfo) -> datetime | None:
+        """The moment at which a day such as ``2027-03-31`` is over."""
+        text = node.text if isinstance(node, ScalarNode) else ""
+        try:
+            day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+        except ValueError:
+            day = None
+        if day is None:
+            self.refuse(node.place, f"{what} must be a day such as `2027-03-31`")
+            return None
+        return datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
+
+    def moment(self, node: Node, what: str, zone: ZoneInfo) -> datetime | None:
+        """``2026-04-01 09:00``, in a time zone unless it says its own offset."""
+        try:
+            found = datetime.fromisoformat(node.text if isinstance(node, ScalarNode) else "")
+        except ValueError:
+            self.refuse(node.place, f"{what} must be a moment such as `2026-04-01 09:00`")
+            return None
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+
+    def time_of_day(self, node: Node, what: str) -> time:
+        """``08:00``; ``24:00`` is the midnight that ends a day."""
+        text = node.text if isinstance(node, ScalarNode) else ""
+        try:
+            if _TIME.fullmatch(text):
+                return time() if text == _END_OF_DAY else time.fromisoformat(text)
+        except ValueError:
+            pass
+        self.refuse(node.place, f"{what} must be a time such as `08:00`")
+        return time()
+
+    def time_zone(self, node: Node, what: str) -> ZoneInfo:
+        """``Asia/Tokyo``."""
+        text = self.text(node, what)
+        try:
+            return ZoneInfo(text)
+        except (ValueError, OSError, KeyError):
+            near = suggestion(text, {one.lower(): one for one in available_timezones()})
+            self.refuse(node.place, f"`{text}` is not known in {what}{near}")
+            return ZoneInfo("UTC")
 
     def by_language(self, node: Node, what: str) -> Mapping[str, str]:
         """A text for each language."""

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from idp_mfa.model import FactorName, Page
+from idp_mfa.policy.condition_reading import read_condition
 from idp_mfa.policy.conditions import (
-    ENROLLED,
-    NONE,
+    HAS_NONE,
     PAGE,
-    SUBJECTS,
     ZONE,
-    All,
-    AnyOf,
-    Not,
     OneOf,
     Vocabulary,
+    leaves,
+    looks_at_device,
+    musts,
 )
-from idp_mfa.policy.model import UNKNOWN, Condition, Outcome, Refuse, Require, Rule, Skip
+from idp_mfa.policy.model import (
+    UNKNOWN,
+    Condition,
+    Enrol,
+    Grace,
+    Outcome,
+    Refuse,
+    Require,
+    Rule,
+    Skip,
+)
 from idp_mfa.policy.reading import Reader, named, suggestion
-from idp_mfa.yaml_document import Entry, ListNode, MappingNode, Node, Place, ScalarNode
+from idp_mfa.yaml_document import MappingNode, Node, Place, ScalarNode
 
-JOINTS = ("all", "any", "not")
-OUTCOMES = ("skip", "require", "deny")
+OUTCOMES = ("skip", "require", "enrol", "grace", "deny")
 MAX_KINDS = 2
+
+_SHORT_OUTCOMES = {
+    "skip": "skip",
+    "allow": "skip",
+    "permit": "skip",
+    "bypass": "skip",
+    "deny": "deny",
+    "refuse": "deny",
+    "block": "deny",
+}
+_OUTCOMES_SAID = (
+    "`then` must be `skip`, `deny`, `{ require: [...] }`, `{ enrol: [...] }`, `{ grace: {...} }`"
+    " or `{ deny: {...} }`"
+)
 
 SKIPPABLE = frozenset({Page.SIGN_IN, Page.PORTAL_HOME, Page.PORTAL_REISSUE, Page.PORTAL_ACTIVITY})
 """Pages on which nothing is shown, bound or removed that a fresh factor has to guard.
@@ -31,11 +53,10 @@ SKIPPABLE = frozenset({Page.SIGN_IN, Page.PORTAL_HOME, Page.PORTAL_REISSUE, Page
 Re-issuing asks for the mailed code on its own page. Adding a factor can be skipped only for people
 who have none.
 """
-
-_SPELLINGS: Mapping[str, str] = {
-    **{name: name for name in (*JOINTS, *SUBJECTS)},
-    **{other: name for name, subject in SUBJECTS.items() for other in subject.also_called},
-}
+GRACED = frozenset({Page.SIGN_IN})
+"""Where people without a factor may be let in for a while."""
+ENROLLING = frozenset({Page.SIGN_IN, Page.DESK, Page.SERVICES})
+"""Where people without a factor may be sent to set one up: not on the pages where that is done."""
 
 
 def read_rule(reader: Reader, node: Node, vocabulary: Vocabulary) -> Rule | None:
@@ -46,51 +67,13 @@ def read_rule(reader: Reader, node: Node, vocabulary: Vocabulary) -> Rule | None
         return None
     problems_before = len(reader.problems)
     name = reader.text(entries["name"].value, "a rule's name")
-    when = _condition(reader, entries["when"].value, vocabulary)
+    when = read_condition(reader, entries["when"].value, vocabulary)
     then = _outcome(reader, entries["then"].value, vocabulary)
     if then is None:
         return None
-    if isinstance(then, Skip) and len(reader.problems) == problems_before:
-        _guard_skip(reader, when, entries["when"].value.place)
+    if len(reader.problems) == problems_before:
+        _guard(reader, when, then, entries["when"].value.place)
     return Rule(name, when, then, node.place.line)
-
-
-# -- conditions ------------------------------------------------------------------------------
-
-
-def _condition(reader: Reader, node: Node, vocabulary: Vocabulary) -> Condition:
-    """The keys of a mapping, all of which have to hold."""
-    if not isinstance(node, MappingNode):
-        reader.refuse(node.place, "conditions must be a mapping, such as `{ zone: campus }`")
-        return All(())
-    parts = tuple(_part(reader, entry, vocabulary) for entry in node.entries)
-    return parts[0] if len(parts) == 1 else All(parts)
-
-
-def _part(reader: Reader, entry: Entry, vocabulary: Vocabulary) -> Condition:
-    name = entry.key.text
-    match name:
-        case "all":
-            return All(_parts(reader, entry, vocabulary))
-        case "any":
-            return AnyOf(_parts(reader, entry, vocabulary))
-        case "not":
-            return Not(_condition(reader, entry.value, vocabulary))
-        case _ if name in SUBJECTS:
-            subject = SUBJECTS[name]
-            known = subject.words(vocabulary) if subject.words else None
-            return OneOf(subject, reader.some_words(entry.value, f"`{name}`", known))
-        case _:
-            near = suggestion(name, _SPELLINGS)
-            reader.refuse(entry.key.place, f"`{name}` is not a condition{near}")
-            return All(())
-
-
-def _parts(reader: Reader, entry: Entry, vocabulary: Vocabulary) -> tuple[Condition, ...]:
-    items = reader.items(entry.value, f"`{entry.key.text}`")
-    if isinstance(entry.value, ListNode) and not items:
-        reader.refuse(entry.value.place, f"`{entry.key.text}` names nothing")
-    return tuple(_condition(reader, item, vocabulary) for item in items)
 
 
 # -- outcomes --------------------------------------------------------------------------------
@@ -107,12 +90,36 @@ def _outcome(reader: Reader, node: Node, vocabulary: Vocabulary) -> Outcome | No
         case MappingNode() if (message := node.get("deny")) is not None:
             reader.mapping(node, "an outcome that denies", ("deny",))
             return Refuse(reader.by_language(message, "`deny`"))
-        case _:
+        case MappingNode() if node.get("enrol") is not None:
+            entries = reader.mapping(node, "an outcome that enrols", ("enrol",))
+            words = reader.some_words(entries["enrol"].value, "`enrol`", vocabulary.factors)
+            return Enrol(frozenset(map(FactorName, words)))
+        case MappingNode() if (grace := node.get("grace")) is not None:
+            reader.mapping(node, "an outcome that gives grace", ("grace",))
+            return _grace(reader, grace, vocabulary)
+        case ScalarNode(text=word) if word:
+            near = suggestion(word, _SHORT_OUTCOMES) or f"; {_OUTCOMES_SAID}"
+            reader.refuse(node.place, f"`then: {word}` is no outcome{near}")
+            return None
+        case MappingNode(entries=(entry, *_)):
+            near = suggestion(entry.key.text, {one: one for one in OUTCOMES})
             reader.refuse(
-                node.place,
-                "`then` must be `skip`, `deny`, `{ require: [...] }` or `{ deny: {...} }`",
+                entry.key.place,
+                f"`{entry.key.text}` is no outcome{near or '; ' + _OUTCOMES_SAID}",
             )
             return None
+        case _:
+            reader.refuse(node.place, _OUTCOMES_SAID)
+            return None
+
+
+def _grace(reader: Reader, node: Node, vocabulary: Vocabulary) -> Grace | None:
+    """``{ until: 2027-03-31 }``, whose day is the last."""
+    entries = reader.mapping(node, "`grace`", ("until",), required=("until",))
+    if "until" not in entries:
+        return None
+    until = reader.end_of_day(entries["until"].value, "`until`", vocabulary.time_zone)
+    return None if until is None else Grace(until)
 
 
 def _require(reader: Reader, node: MappingNode, vocabulary: Vocabulary) -> Require:
@@ -125,42 +132,38 @@ def _require(reader: Reader, node: MappingNode, vocabulary: Vocabulary) -> Requi
     return Require(frozenset(map(FactorName, words)), fresh, kinds)
 
 
-# -- what no rule may skip -------------------------------------------------------------------
+# -- what no rule may let pass ---------------------------------------------------------------
 
 
-def _guard_skip(reader: Reader, when: Condition, place: Place) -> None:
-    """An unknown zone never skips, nor does a page that shows or changes a factor."""
-    if any(one.subject is ZONE and UNKNOWN in one.wanted for one in _leaves(when)):
-        reader.refuse(place, "a rule that skips cannot name the zone `unknown`: unknown means ask")
-    musts = tuple(_musts(when))
-    pages = [one.wanted for one in musts if one.subject is PAGE]
+def _guard(reader: Reader, when: Condition, then: Outcome, place: Place) -> None:
+    """Neither an unknown zone nor what a browser says may let anybody through with less."""
+    match then:
+        case Require() | Refuse():
+            return
+        case Skip():
+            doing, may = "skips", SKIPPABLE
+        case Grace():
+            doing, may = "gives a grace period", GRACED
+        case Enrol():
+            doing, may = "has a factor set up first", ENROLLING
+        case never:
+            assert_never(never)
+    parts = [one for one in leaves(when) if isinstance(one, OneOf)]
+    if any(one.subject is ZONE and UNKNOWN in one.wanted for one in parts):
+        said = f"a rule that {doing} cannot name the zone `unknown`: unknown means ask"
+        reader.refuse(place, said)
+    if looks_at_device(when):
+        said = f"a rule that {doing} cannot look at `device`: a browser may say what it likes"
+        reader.refuse(place, said)
+    found = [one for one in musts(when) if isinstance(one, OneOf)]
+    pages = [one.wanted for one in found if one.subject is PAGE]
     if not pages:
-        reader.refuse(place, "a rule that skips must name its pages (`page: sign-in`)")
+        reader.refuse(place, f"a rule that {doing} must name its pages (`page: sign-in`)")
         return
-    may = {page.value for page in SKIPPABLE}
-    if any(one.subject is ENROLLED and one.wanted == {NONE} for one in musts):
-        may.add(Page.PORTAL_ADD_FACTOR.value)
-    never = frozenset.intersection(*pages) - may
-    if never:
-        reader.refuse(place, f"{named(never)} cannot be skipped: ask for a factor there")
-
-
-def _musts(when: Condition) -> Iterable[OneOf]:
-    """The conditions without which a rule cannot hold."""
-    match when:
-        case OneOf():
-            yield when
-        case All(parts):
-            for part in parts:
-                yield from _musts(part)
-
-
-def _leaves(when: Condition) -> Iterable[OneOf]:
-    match when:
-        case OneOf():
-            yield when
-        case All(parts) | AnyOf(parts):
-            for part in parts:
-                yield from _leaves(part)
-        case Not(part):
-            yield from _leaves(part)
+    never_on = frozenset.intersection(*pages) - {page.value for page in may}
+    if isinstance(then, Skip) and HAS_NONE in found:
+        never_on -= {Page.PORTAL_ADD_FACTOR.value}
+    if never_on and isinstance(then, Skip):
+        reader.refuse(place, f"{named(never_on)} cannot be skipped: ask for a factor there")
+    elif never_on:
+        reader.refuse(place, f"a rule that {doing} cannot do so on {named(never_on)}")

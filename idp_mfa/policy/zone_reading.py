@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from ipaddress import ip_interface, ip_network
+from zoneinfo import ZoneInfo
 
 from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Network, Zone, ZoneKind, ZoneName
 from idp_mfa.policy.reading import Reader
@@ -18,31 +20,33 @@ _RESERVED = (OUTSIDE, UNKNOWN)
 _Taken = dict[Network, tuple[ZoneName, Place]]
 
 
-def read_zones(reader: Reader, node: Node) -> tuple[Zone, ...]:
-    """All zones of a policy."""
+def read_zones(reader: Reader, node: Node, time_zone: ZoneInfo) -> tuple[Zone, ...]:
+    """All zones of a policy; ``time_zone`` is that of the days on which networks expire."""
     if not isinstance(node, MappingNode):
         reader.refuse(node.place, "`zones` must be a mapping from names to zones")
         return ()
     taken: _Taken = {}
-    return tuple(_zone(reader, entry, taken) for entry in node.entries)
+    return tuple(_zone(reader, entry, taken, time_zone) for entry in node.entries)
 
 
-def _zone(reader: Reader, entry: Entry, taken: _Taken) -> Zone:
+def _zone(reader: Reader, entry: Entry, taken: _Taken, time_zone: ZoneInfo) -> Zone:
     name = ZoneName(entry.key.text)
     if name in _RESERVED:
         reader.refuse(entry.key.place, f"`{name}` is what addresses in no zone are called")
     elif not _NAME.fullmatch(name):
         reader.refuse(entry.key.place, f"`{name}`: a zone's name is a-z, 0-9, `-` and `_`")
     keys = reader.mapping(entry.value, f"zone `{name}`", _ZONE, required=("kind", "networks"))
+    networks = _networks(reader, keys, name, taken, time_zone)
     return Zone(
         name=name,
         kind=_kind(reader, keys),
-        networks=_networks(reader, keys, name, taken),
+        networks=tuple(networks),
         owner=_text(reader, keys, "owner"),
         note=_text(reader, keys, "note"),
         own_factor="own_factor" in keys and reader.flag(keys["own_factor"].value, "`own_factor`"),
         how_to_reach=_by_language(reader, keys, "how_to_reach"),
         label=_by_language(reader, keys, "label"),
+        ends={network: ends for network, ends in networks.items() if ends is not None},
     )
 
 
@@ -63,12 +67,17 @@ def _by_language(reader: Reader, keys: Mapping[str, Entry], key: str) -> Mapping
 
 
 def _networks(
-    reader: Reader, keys: Mapping[str, Entry], name: ZoneName, taken: _Taken
-) -> tuple[Network, ...]:
+    reader: Reader,
+    keys: Mapping[str, Entry],
+    name: ZoneName,
+    taken: _Taken,
+    time_zone: ZoneInfo,
+) -> Mapping[Network, datetime | None]:
     if "networks" not in keys:
-        return ()
-    found: list[Network] = []
-    for word, place in _networks_written(reader, keys["networks"].value):
+        return {}
+    found: dict[Network, datetime | None] = {}
+    for item in reader.items(keys["networks"].value, "`networks`"):
+        word, place, ends = _written(reader, item, time_zone)
         network = _network(reader, word, place)
         if network is None:
             continue
@@ -77,14 +86,22 @@ def _networks(
             said = f"`{word}` stands in zone `{other}` already, line {first.line}"
             reader.refuse(place, said)
         taken.setdefault(network, (name, place))
-        found.append(network)
-    return tuple(found)
+        found[network] = ends
+    return found
 
 
-def _networks_written(reader: Reader, node: Node) -> list[tuple[str, Place]]:
-    return [
-        (reader.text(item, "a network"), item.place) for item in reader.items(node, "`networks`")
-    ]
+def _written(reader: Reader, node: Node, time_zone: ZoneInfo) -> tuple[str, Place, datetime | None]:
+    """``192.0.2.0/24``, or ``{ network: 192.0.2.0/24, expires: 2027-03-31 }``."""
+    if not isinstance(node, MappingNode):
+        return reader.text(node, "a network"), node.place, None
+    entries = reader.mapping(node, "a network", ("network", "expires"), required=("network",))
+    if "network" not in entries:
+        return "", node.place, None
+    written = entries["network"].value
+    ends = None
+    if "expires" in entries:
+        ends = reader.end_of_day(entries["expires"].value, "`expires`", time_zone)
+    return reader.text(written, "a network"), written.place, ends
 
 
 def _network(reader: Reader, word: str, place: Place) -> Network | None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
+from ipaddress import ip_network
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_mfa.model import FactorKind, FactorName
+from idp_mfa.model import PASSWORD, BoundBy, FactorKind, FactorName
+from idp_mfa.policy.conditions import All, HasValue
+from idp_mfa.policy.dated import During, WasBound, WasVerified
 from idp_mfa.policy.load import load
-from idp_mfa.policy.model import Policy, Refuse, Require, Skip, ZoneKind
+from idp_mfa.policy.model import (
+    Enrol,
+    Grace,
+    Policy,
+    Refuse,
+    Require,
+    Skip,
+    ZoneKind,
+    ZoneName,
+)
 from idp_mfa.yaml_document import Problems
 from tests.unit.policy_facts import ZONES, policy
 
@@ -31,6 +44,62 @@ def of_rule(rule: str) -> list[str]:
 
 def of_zones(zones: str) -> list[str]:
     return problems(f"version: 1\nrules: [{{ name: a, when: {{}}, then: deny }}]\nzones:\n{zones}")
+
+
+def test_what_the_whole_language_says_is_read_as_written() -> None:
+    read = load(
+        """version: 1
+time_zone: Asia/Tokyo
+zones:
+  lent:
+    kind: other
+    networks: [192.0.2.0/25, { network: 198.51.100.0/24, expires: 2027-03-31 }]
+rules:
+  - name: one
+    when:
+      attribute: { title: [staff, dean], o: x }
+      time: { days: [mon, fri], from: 08:00, to: "24:00", zone: Europe/Paris }
+      bound: { by: [mailed-code, desk], factor: totp, within: 1d }
+      verified: { factor: [totp, password], within: 5m }
+    then: deny
+  - { name: two, when: { bound: import, time: { from: 22:00, to: 06:00 } }, then: deny }
+  - { name: three, when: { page: sign-in }, then: { grace: { until: 2027-03-31 } } }
+  - { name: four, when: { page: sign-in }, then: { enrol: [totp, fido2] } }
+""",
+        "p.yaml",
+    )
+    assert isinstance(read, Policy), str(read)
+    assert read.attributes == {"title", "o"}
+    end = datetime(2027, 3, 31, 15, tzinfo=UTC)
+    lent = read.zones[ZoneName("lent")]
+    assert lent.ends == {ip_network("198.51.100.0/24"): end}
+    totp, fido2 = FactorName("totp"), FactorName("fido2")
+    assert [rule.when for rule in read.rules[:2]] == [
+        All(
+            (
+                All(
+                    (
+                        HasValue("title", frozenset({"staff", "dean"})),
+                        HasValue("o", frozenset({"x"})),
+                    )
+                ),
+                During(frozenset({0, 4}), time(8), time(), ZoneInfo("Europe/Paris")),
+                WasBound(
+                    frozenset({BoundBy.MAILED_CODE, BoundBy.DESK}),
+                    frozenset({totp}),
+                    timedelta(days=1),
+                ),
+                WasVerified(frozenset({totp, PASSWORD}), timedelta(minutes=5)),
+            )
+        ),
+        All(
+            (
+                WasBound(frozenset({BoundBy.IMPORT}), frozenset(), None),
+                During(frozenset(range(7)), time(22), time(6), ZoneInfo("Asia/Tokyo")),
+            )
+        ),
+    ]
+    assert [rule.then for rule in read.rules[2:]] == [Grace(end), Enrol(frozenset({totp, fido2}))]
 
 
 def test_a_policy_is_read_as_written() -> None:
@@ -88,7 +157,7 @@ rules:
         ),
         (
             "{ name: a, when: { enrolled: §password }, then: deny }",
-            "`password` is not known in `enrolled`; known are `fido2`,",
+            "`password` is not known in `enrolled`; did you mean `passcode`?",
         ),
         (
             "{ name: a, when: { asked: §'https://refeds.org/profile/mffa' }, then: deny }",
@@ -106,7 +175,92 @@ rules:
         ("{ name: a, when: {}, §than: deny }", "`than` is not known in a rule; did"),
         ("{ name: §~, when: {}, then: deny }", "a rule's name must be a text"),
         ("§skip", "a rule must be a mapping"),
-        ("{ name: a, when: {}, then: §allow }", "`then` must be `skip`, `deny`"),
+        (
+            "{ name: a, when: {}, then: §allow }",
+            "`then: allow` is no outcome; did you mean `skip`?",
+        ),
+        (
+            "{ name: a, when: {}, then: §often }",
+            "`then: often` is no outcome; `then` must be `skip`",
+        ),
+        (
+            "{ name: a, when: {}, then: { §requires: [totp] } }",
+            "`requires` is no outcome; did you mean `require`?",
+        ),
+        (
+            "{ name: a, when: {}, then: { enrol: [§otp] } }",
+            "`otp` is not known in `enrol`; did you",
+        ),
+        ("{ name: a, when: {}, then: { grace: §{} } }", "`grace` needs `until`"),
+        (
+            "{ name: a, when: {}, then: { grace: { until: §2027-02-30 } } }",
+            "`until` must be a day such as",
+        ),
+        ("{ name: a, when: { attribute: §title }, then: deny }", "`attribute` must be a mapping"),
+        (
+            "{ name: a, when: { attribute: { §'cn;lang-ja': [x] } }, then: deny }",
+            "`cn;lang-ja`: an attribute's name is",
+        ),
+        (
+            "{ name: a, when: { attribute: { §userPassword: [x] } }, then: deny }",
+            "`userPassword` is a secret",
+        ),
+        (
+            "{ name: a, when: { attribute: { title: §[] } }, then: deny }",
+            "attribute `title` names nothing",
+        ),
+        (
+            "{ name: a, when: { country: [JP, §UK] }, then: deny }",
+            "`UK` is not known in `country`",
+        ),
+        (
+            "{ name: a, when: { country: §jp }, then: deny }",
+            "`jp` is not known in `country`; did you mean `JP`?",
+        ),
+        (
+            "{ name: a, when: { device: §unknown }, then: deny }",
+            "`unknown` is not known in `device`; known are `computer`, `phone`, `tablet`",
+        ),
+        ("{ name: a, when: { time: §{} }, then: deny }", "`time` needs `days`, or `from` and `to`"),
+        (
+            "{ name: a, when: { time: { days: [§monday] } }, then: deny }",
+            "`monday` is not known in `days`; did you mean `mon`?",
+        ),
+        ("{ name: a, when: { time: { §from: 08:00 } }, then: deny }", "`from` needs `to` besides"),
+        (
+            "{ name: a, when: { time: { from: §8am, to: 18:00 } }, then: deny }",
+            "`from` must be a time such as `08:00`",
+        ),
+        (
+            "{ name: a, when: { time: { from: 25:00, to: §18:60 } }, then: deny }",
+            "`to` must be a time such as `08:00`",
+        ),
+        (
+            "{ name: a, when: { time: { from: 08:00, to: §08:00 } }, then: deny }",
+            "`to` is the same time as `from`",
+        ),
+        (
+            "{ name: a, when: { time: { days: mon, zone: §asia/tokyo } }, then: deny }",
+            "`asia/tokyo` is not known in `zone` of `time`; did you mean `Asia/Tokyo`?",
+        ),
+        (
+            "{ name: a, when: { time: { days: mon, zone: §../../etc } }, then: deny }",
+            "`../../etc` is not known in `zone` of `time`",
+        ),
+        (
+            "{ name: a, when: { bound: §mail }, then: deny }",
+            "`mail` is not known in `bound`; did you mean `mailed-code`?",
+        ),
+        ("{ name: a, when: { bound: §{} }, then: deny }", "`bound` needs `by`, `factor` or"),
+        (
+            "{ name: a, when: { bound: { within: §tomorrow } }, then: deny }",
+            "`within` must be a duration such as",
+        ),
+        ("{ name: a, when: { verified: §{ factor: totp } }, then: deny }", "`verified` needs `wi"),
+        (
+            "{ name: a, when: { verified: { factor: §otp, within: 5m } }, then: deny }",
+            "`otp` is not known in `factor`; did you mean `totp`?",
+        ),
         ("{ name: a, when: {}, then: §{} }", "`then` must be"),
         (
             "{ name: a, when: {}, then: { require: [§otp] } }",
@@ -165,6 +319,8 @@ def test_a_rule_that_is_not_well_written(rule: str, said: str) -> None:
         ("{ all: [{ page: portal.remove-factor }] }", "`portal.remove-factor` cannot be skipped"),
         ("{ page: desk, group: desk }", "`desk` cannot be skipped"),
         ("{ page: services }", "`services` cannot be skipped"),
+        ("{ page: sign-in, device: phone }", "cannot look at `device`"),
+        ("{ page: sign-in, not: { any: [{ device: phone }] } }", "cannot look at `device`"),
         ("{ page: portal.add-factor, zone: campus }", "`portal.add-factor` cannot be skipped"),
         (
             "{ page: portal.add-factor, enrolled: [none, totp] }",
@@ -175,6 +331,28 @@ def test_a_rule_that_is_not_well_written(rule: str, said: str) -> None:
 def test_what_no_rule_may_skip(when: str, said: str) -> None:
     (problem,) = of_rule(f"{{ name: a, when: {when}, then: skip }}")
     assert said in problem
+
+
+@pytest.mark.parametrize("then", ["{ grace: { until: 2027-03-31 } }", "{ enrol: [totp] }"])
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("{}", "must name its pages"),
+        ("{ page: portal.add-factor }", "cannot do so on `portal.add-factor`"),
+        ("{ page: [sign-in, portal.home] }", "cannot do so on `portal.home`"),
+        ("{ page: sign-in, zone: unknown }", "cannot name the zone `unknown`"),
+        ("{ page: sign-in, device: computer }", "cannot look at `device`"),
+    ],
+)
+def test_where_nobody_is_let_in_or_sent_to_set_up(then: str, when: str, said: str) -> None:
+    (problem,) = of_rule(f"{{ name: a, when: {when}, then: {then} }}")
+    assert said in problem
+
+
+def test_a_grace_is_for_the_sign_in_alone_but_the_desk_may_have_a_factor_set_up() -> None:
+    desk = "{ page: desk }"
+    assert of_rule(f"{{ name: a, when: {desk}, then: {{ grace: {{ until: 2027-03-31 }} }} }}")
+    policy(f"  - {{ name: a, when: {desk}, then: {{ enrol: [totp] }} }}")
 
 
 def test_a_first_factor_may_be_set_up_without_one() -> None:
@@ -216,6 +394,19 @@ def test_a_first_factor_may_be_set_up_without_one() -> None:
             "p.yaml:4:45: `own_factor` must be `true` or `false`",
         ),
         ("  - a", "p.yaml:4:3: `zones` must be a mapping"),
+        (
+            "  a: { kind: campus, networks: [{ network: 192.0.2.0/24, expires: soon }] }",
+            "p.yaml:4:67: `expires` must be a day such as `2027-03-31`",
+        ),
+        (
+            "  a: { kind: campus, networks: [{ network: 192.0.2.0/24, expiry: 2027-03-31 }] }",
+            "p.yaml:4:58: `expiry` is not known in a network; did you mean `expires`?",
+        ),
+        (
+            "  a: { kind: campus, networks: [192.0.2.0/24, { network: 192.0.2.0/24 }] }",
+            "p.yaml:4:58: `192.0.2.0/24` stands in zone `a` already",
+        ),
+        ("  a: { kind: vpn, networks: [{ expires: 2027-03-31 }] }", "p.yaml:4:30: a network needs"),
     ],
 )
 def test_zones_that_are_not_well_written(zones: str, said: str) -> None:
@@ -335,6 +526,22 @@ tests: [{{ name: t, given: {{ {given} }}, expect: {{ {expect} }} }}]
             "`no` is not known in `why`",
         ),
         ("{ name: a, given: { from: unknown } }", "a test needs `expect`"),
+        (
+            "{ name: a, given: { from: unknown, at: noon }, expect: { outcome: ask } }",
+            "`at` must be a moment such as",
+        ),
+        (
+            "{ name: a, given: { from: unknown, device: mobile }, expect: { outcome: ask } }",
+            "`mobile` is not known in `device`",
+        ),
+        (
+            "{ name: a, given: { from: unknown, bound: { totp: x } }, expect: { outcome: ask } }",
+            "`totp` must be one of `campus`",
+        ),
+        (
+            "{ name: a, given: { from: unknown, attributes: [x] }, expect: { outcome: ask } }",
+            "`attributes` must be a mapping",
+        ),
     ],
 )
 def test_tests_that_are_not_well_written(case: str, said: str) -> None:

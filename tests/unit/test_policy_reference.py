@@ -10,10 +10,10 @@ import pytest
 from idp_mfa.model import Page, Refusal
 from idp_mfa.policy.assurance import SHIPPED_FACTORS, levels
 from idp_mfa.policy.cases import Outcome, Standing
-from idp_mfa.policy.conditions import SUBJECTS
+from idp_mfa.policy.condition_reading import CONDITIONS, JOINTS
 from idp_mfa.policy.load import load
 from idp_mfa.policy.model import Assurance, Policy, ZoneKind
-from idp_mfa.policy.rules import JOINTS, OUTCOMES, SKIPPABLE
+from idp_mfa.policy.rules import OUTCOMES, SKIPPABLE
 from tests.unit.policy_facts import ZONES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -29,7 +29,7 @@ def table(heading: str) -> list[str]:
 
 
 def test_the_conditions_are_those_of_the_code() -> None:
-    assert set(table("condition")) == set(SUBJECTS)
+    assert set(table("condition")) == set(CONDITIONS)
 
 
 @pytest.mark.parametrize("joint", JOINTS)
