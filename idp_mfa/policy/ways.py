@@ -77,8 +77,8 @@ def _having(facts: Facts, factor: FactorName, shows: frozenset[FactorKind]) -> F
     return replace(facts, enrolled={**facts.enrolled, factor: shows}, has_none=False)
 
 
-def _set_up(policy: Policy, facts: Facts) -> tuple[ZoneName, ...]:
-    """The zones from which this person may bind a factor, the present one first."""
+def may_set_up(policy: Policy, facts: Facts, zone: ZoneName) -> bool:
+    """Whether this person may bind a factor from a zone, by the policy and by P6 and rule 2."""
     asking = replace(
         facts,
         page=Page.PORTAL_ADD_FACTOR,
@@ -87,11 +87,13 @@ def _set_up(policy: Policy, facts: Facts) -> tuple[ZoneName, ...]:
         acr_values=(),
         fresh_after=None,
     )
-    return tuple(
-        name
-        for name in (facts.zone, *_others(policy, facts))
-        if _may_bind(policy.zones.get(name), asking, _from(policy, asking, name))
-    )
+    return _may_bind(policy.zones.get(zone), asking, _from(policy, asking, zone))
+
+
+def _set_up(policy: Policy, facts: Facts) -> tuple[ZoneName, ...]:
+    """The zones from which this person may bind a factor, the present one first."""
+    there = (facts.zone, *_others(policy, facts))
+    return tuple(name for name in there if may_set_up(policy, facts, name))
 
 
 def _may_bind(zone: Zone | None, facts: Facts, decision: Decision) -> bool:
