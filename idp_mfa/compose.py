@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from flask import Flask
+from flask import Flask, g, has_request_context
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader
 
 from idp_mfa import assets
@@ -38,10 +38,13 @@ from idp_mfa.mail.folder import FolderMailer
 from idp_mfa.mail.smtp import SmtpMailer
 from idp_mfa.mail.writing import Writer
 from idp_mfa.model import Clock, FactorName, Randomness
-from idp_mfa.policy.load import load as load_policy
+from idp_mfa.policies import Policies
+from idp_mfa.policy.in_force import InForce, PolicyFile, PolicyInForce, Readings
+from idp_mfa.policy.facts import nowhere
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.postman import Postman, rounds
+from idp_mfa.registry.policies import SharedPolicies
 from idp_mfa.registry.shared import SharedRegistry
 from idp_mfa.rollback import Watched
 from idp_mfa.saml.attributes import Release
@@ -65,6 +68,7 @@ from idp_mfa.store.redis.server import RedisServer, Unfit
 from idp_mfa.store.redis.verbs import RedisStore
 from idp_mfa.throttle import Throttle
 from idp_mfa.web.health import Health
+from idp_mfa.web.network import Looks, NetworkPage
 from idp_mfa.web.portal import PortalPages, portal_service
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.yaml_document import Problem, Problems, read
@@ -92,7 +96,7 @@ def now() -> datetime:
 
 
 def compose(settings: Settings) -> House:
-    """The house of these settings; ``NotComposed`` if its policy cannot be used."""
+    """The house of these settings; ``NotComposed`` if they name what is not there."""
     return House(settings, now, os.urandom)
 
 
@@ -105,12 +109,22 @@ class House:
         self.randomness = randomness
         self.metrics: Metrics | None = None
         self.factors = factors_of(settings)
-        kinds = {name: factor.may_show for name, factor in self.factors.items()}
-        self._policy = _usable(load_policy(_text(settings.policy), str(settings.policy), kinds))
 
     def policy(self) -> Policy:
         """The policy in force."""
-        return self._policy
+        return self.in_force().policy
+
+    def in_force(self) -> InForce:
+        """What decides now: one request is judged by one policy, whatever is activated meanwhile.
+
+        ``NotComposed`` if it is the settings' file, and that cannot be used.
+        """
+        if not has_request_context():
+            return _usable(self.policy_in_force.now())
+        if "in_force" not in g:
+            g.in_force = _usable(self.policy_in_force.now())
+        found: InForce = g.in_force
+        return found
 
     def counted(self) -> Metrics:
         """Begin to count; before the first other part is asked for."""
@@ -189,6 +203,30 @@ class House:
         """The registered services."""
         folder = self.settings.registry.folder
         return SharedRegistry(self.store, folder / "registry.json", self.clock)
+
+    @cached_property
+    def readings(self) -> Readings:
+        """Policies, read from their texts."""
+        return Readings({name: factor.may_show for name, factor in self.factors.items()})
+
+    @cached_property
+    def shared_policies(self) -> SharedPolicies:
+        """The activated policies."""
+        copy = self.settings.registry.folder / "policies.json"
+        return SharedPolicies(self.store, copy, self.clock, self.readings.fit)
+
+    @cached_property
+    def policy_in_force(self) -> PolicyInForce:
+        """Which policy decides now."""
+        return PolicyInForce(self.shared_policies, self.readings, self.policy_file)
+
+    def policy_file(self) -> PolicyFile | Problems:
+        """The policy that the settings name, which counts until one is activated."""
+        path = self.settings.policy
+        try:
+            return PolicyFile(str(path), _text(path))
+        except NotComposed as error:
+            return error.problems
 
     @cached_property
     def signing_keys(self) -> KeyFolder:
@@ -335,6 +373,18 @@ class House:
         """Registering services."""
         return Services(self.registry, self.audit, self.clock, self.randomness, describe)
 
+    @cached_property
+    def policies(self) -> Policies:
+        """Activating policies."""
+        return Policies(
+            self.shared_policies,
+            self.readings,
+            self.policy_file,
+            self.audit,
+            self.clock,
+            self.randomness,
+        )
+
     # -- faces -------------------------------------------------------------------------------
 
     def application(self) -> Flask:
@@ -348,6 +398,7 @@ class House:
             raise
         except Unavailable as error:
             _LOG.error("unavailable %s: started all the same, not ready", error)
+        self.policy()
         # The connections of this process are not those of the workers that are forked from it.
         self.store_server.close()
         self.signing_keys.keys()
@@ -400,8 +451,16 @@ class House:
                 randomness=self.randomness,
             )
         )
-        health = Health(self.pings())
-        routes = (*signin.routes(), *portal.routes(), *saml.routes(), *health.routes())
+        network = NetworkPage(
+            browser=browser,
+            policy=self.policy,
+            kinds={name: factor.may_show for name, factor in self.factors.items()},
+            country_of=nowhere,
+            hosts=self.settings.site.network_hosts,
+            looks=Looks(self.audit, self.store, self.throttle, self.clock, self.randomness),
+        )
+        faces = (signin, portal, network, saml, Health(self.pings()))
+        routes = tuple(route for face in faces for route in face.routes())
         browser.install(app, routes, _templates(self.settings.templates))
         return app
 
@@ -437,7 +496,7 @@ class House:
         server = self.settings.server
         return Facts(
             parts={name: _is_there(ping) for name, ping in self.pings().items()},
-            policy=self._policy.version[:12],
+            policy=self.policy().version[:12],
             keys=(*signing, *sealing),
             threads=server.workers * server.threads,
         )

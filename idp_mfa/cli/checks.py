@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from idp_mfa.cli.policy_standing import standing
 from idp_mfa.compose import House
 from idp_mfa.ports import Unavailable
 
@@ -61,9 +62,9 @@ def certificate(ends: datetime, now: datetime) -> str | Notice:
     return f"ends on {ends:%Y-%m-%d}"
 
 
-def _policy(house: House) -> str:
-    policy = house.policy()
-    return f"{len(policy.rules)} rules, {len(policy.zones)} zones, {policy.version[:12]}"
+def _policy(house: House) -> str | Notice:
+    found = standing(house)
+    return Notice(found.says) if found.soon else found.says
 
 
 def _sealing_key(house: House) -> str | Notice:

@@ -43,6 +43,13 @@ class Program:
         except NotComposed as error:
             fail(str(error.problems))
 
+    def must_have_policy(self) -> None:
+        """One that can be used; problems end the command with exit code 2."""
+        try:
+            self.house.policy()
+        except NotComposed as error:
+            fail(str(error.problems))
+
     @property
     def actor(self) -> str:
         """Who runs the command, for the record: the account behind sudo, if there is one."""

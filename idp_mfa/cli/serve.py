@@ -21,6 +21,7 @@ from idp_mfa.cli.server import Server
 @click.pass_obj
 def serve(program: Program) -> None:
     """Serve sign-ins with the real directory and store."""
+    program.must_have_policy()
     address = program.settings.metrics.address
     if address is None:
         Server(program, program.house.application, {"post_fork": _forked(program)}).run()
