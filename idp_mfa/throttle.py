@@ -62,6 +62,13 @@ class Limits:
     transactions_per_minute: int = 60
     transaction_span: timedelta = timedelta(hours=1)
     unknown_names: int = 65536
+    mailed_code_lives: timedelta = timedelta(minutes=30)
+    mailed_code_tries: int = 5
+    mail_again_after: timedelta = timedelta(minutes=3)
+    mail_per_hour: int = 3
+    mail_per_day: int = 5
+    mail_per_month: int = 10
+    mail_first_per_hour: int = 10
 
     def __post_init__(self) -> None:
         for network in self.declared_networks:
@@ -213,6 +220,43 @@ class Throttle:
             ),
         )
 
+    # -- mail --------------------------------------------------------------------------------
+
+    def mail(self, user_id: UserId, address: str) -> tuple[Budget, ...]:
+        """What a mailed code costs, whoever's name it is asked for in, and wherever it goes."""
+        limits = self.limits
+        return tuple(
+            Window(f"limit:m:{who}:{name}", most, span)
+            for who in (self.mark("user", user_id), self.mark("address", address.casefold()))
+            for name, most, span in (
+                ("hour", limits.mail_per_hour, timedelta(hours=1)),
+                ("day", limits.mail_per_day, timedelta(days=1)),
+                ("month", limits.mail_per_month, timedelta(days=30)),
+            )
+        )
+
+    def mail_of_first_set_up(self, user_id: UserId, address: str) -> tuple[Budget, ...]:
+        """The same on the first day of term: a budget of its own, and nobody else's."""
+        most = self.limits.mail_first_per_hour
+        return tuple(
+            Window(f"limit:n:{who}", most, timedelta(hours=1))
+            for who in (self.mark("user", user_id), self.mark("address", address.casefold()))
+        )
+
+    def mailed_code(self, id: str) -> tuple[Budget, ...]:
+        """What a try at a mailed code costs; no time brings these back."""
+        return (
+            Window(
+                f"limit:c:{self.mark('code', id)}",
+                self.limits.mailed_code_tries,
+                timedelta(days=1),
+            ),
+        )
+
+    def mark(self, kind: str, text: str) -> str:
+        """A name for something that the store may know, and what nobody else can make."""
+        return self._pseudonym(kind, text)
+
     # -- networks ----------------------------------------------------------------------------
 
     def source(self, seen: Seen) -> Bucket:
@@ -261,6 +305,11 @@ class Throttle:
                 timedelta(minutes=1),
             ),
         )
+
+    def looks(self, seen: Seen) -> tuple[Budget, ...]:
+        """How often one network may have put on record how it is seen."""
+        limit = self.limits.transactions_per_minute
+        return (Window(f"limit:n:{self._network(seen)}", limit, timedelta(minutes=1)),)
 
     def is_declared(self, seen: Seen) -> bool:
         """Whether settings say that many people share this address."""

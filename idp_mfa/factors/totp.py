@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,6 +36,7 @@ from idp_mfa.model import (
     User,
     Verification,
 )
+from idp_mfa.typed_code import six_digits
 
 NAME = FactorName("totp")
 _STEP = timedelta(seconds=30)
@@ -81,7 +81,7 @@ class Totp:
     ) -> Accepted | Rejected:
         """Find the credential and step that the code belongs to (RFC 6238 5.2, 6)."""
         del challenge
-        code = digits(response.fields.get("code", ""))
+        code = six_digits(response.fields.get("code", ""))
         if code is None:
             return Rejected(Rejection.MALFORMED)
         if not credentials:
@@ -131,22 +131,6 @@ class Totp:
         if isinstance(answer, Rejected):
             return answer
         return Enrolled(replace(enrolment.credential, state=CredentialState.ACTIVE), answer)
-
-
-def digits(typed: str) -> str | None:
-    """Six ASCII digits out of what was typed, or None.
-
-    Full-width digits, blanks and hyphens are how people and their keyboards write them; anything
-    else, other scripts' digits too, is not a code.
-    """
-    if len(typed) > 64:
-        return None
-    kept = "".join(
-        unicodedata.normalize("NFKC", letter) if "\uff10" <= letter <= "\uff19" else letter
-        for letter in typed
-        if not letter.isspace() and letter not in "-‐‑–—－ー"
-    )
-    return kept if len(kept) == 6 and kept.isascii() and kept.isdigit() else None
 
 
 def matching_steps(credential: Credential, code: str, at: datetime) -> list[int]:

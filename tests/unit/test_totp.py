@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp_mfa.factor import Accepted, Challenge, Enrolled, Rejected, Rejection, Response, StepSpend
-from idp_mfa.factors.totp import NAME, Totp, digits, matching_steps
+from idp_mfa.factors.totp import NAME, Totp, matching_steps
 from idp_mfa.model import (
     BoundBy,
     Credential,
@@ -24,6 +24,7 @@ from idp_mfa.model import (
     User,
     UserId,
 )
+from idp_mfa.typed_code import six_digits
 
 AT = datetime(2026, 4, 1, 12, 0, 7, tzinfo=UTC)
 ALICE = User(UserId("id-alice"), "alice@student", "Alice")
@@ -112,7 +113,7 @@ def test_one_step_either_way_and_no_more(offset: int, taken: bool) -> None:
     ],
 )
 def test_what_people_type_is_six_digits(typed: str) -> None:
-    assert digits(typed) == "123456"
+    assert six_digits(typed) == "123456"
 
 
 @pytest.mark.parametrize(
@@ -133,13 +134,13 @@ def test_what_people_type_is_six_digits(typed: str) -> None:
     ],
 )
 def test_other_scripts_and_lengths_are_no_code(typed: str) -> None:
-    assert digits(typed) is None
+    assert six_digits(typed) is None
     assert answer(typed) == Rejected(Rejection.MALFORMED)
 
 
 @given(st.text())
 def test_whatever_is_typed_is_six_ascii_digits_or_nothing(typed: str) -> None:
-    found = digits(typed)
+    found = six_digits(typed)
     assert found is None or (len(found) == 6 and found.isascii() and found.isdecimal())
 
 
