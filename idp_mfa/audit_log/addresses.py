@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from idp_mfa.audit import Veiled
 from idp_mfa.audit_log.address_keys import AddressKeys
-from idp_mfa.model import Randomness, Reference, Seen
+from idp_mfa.model import Device, Randomness, Reference, Seen
 from idp_mfa.sealed import open_under, seal_under
 from idp_mfa.sealing_keys import octets_of, text_of
 
@@ -24,7 +24,7 @@ Network = IPv4Network | IPv6Network
 
 
 class Addresses:
-    """Seals an address and the walk that found it under the key of the day, and opens them.
+    """Seals where a request came from under the key of the day, and opens it.
 
     What is sealed is bound to its line: it does not open under another time or reference.
     """
@@ -37,7 +37,7 @@ class Addresses:
         """What stands on record; ``Unavailable`` without a key."""
         keys = self._keys.sealing(at.astimezone(UTC).date())
         text = None if seen.address is None else str(seen.address)
-        plain = json.dumps([text, seen.walk], separators=(",", ":")).encode()
+        plain = json.dumps([text, seen.walk, seen.device.value], separators=(",", ":")).encode()
         sealed = seal_under(
             keys.sealing, plain, bound=_bound(at, reference), nonce=self._randomness(_NONCE_BYTES)
         )
@@ -53,8 +53,9 @@ class Addresses:
         plain = open_under(keys.sealing, sealed, bound=_bound(at, reference))
         if plain is None:
             return None
-        address, walk = json.loads(plain)
-        return Seen(None if address is None else ip_address(address), tuple(walk))
+        address, walk, device = json.loads(plain)
+        where = None if address is None else ip_address(address)
+        return Seen(where, tuple(walk), Device(device))
 
     def is_from(self, veiled: Veiled, network: Network) -> bool:
         """Whether the marks say so; ``network`` is one address, an IPv4 /24 or an IPv6 /56."""

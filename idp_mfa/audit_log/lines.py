@@ -138,7 +138,7 @@ def _veiled(value: Mapping[str, Any] | None) -> Veiled | None:
 
 
 def _bounded(seen: Seen) -> Seen:
-    return Seen(seen.address, tuple(_short(hop) for hop in seen.walk[:MOST_TEXTS]))
+    return replace(seen, walk=tuple(_short(hop) for hop in seen.walk[:MOST_TEXTS]))
 
 
 def _facts(value: object) -> object:

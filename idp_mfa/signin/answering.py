@@ -63,7 +63,8 @@ class Answers:
                 AuditEvent.SIGN_IN_REFUSED, found, seen, user.id, why=Refusal.ACCOUNT.value
             )
             return Finished(Refused(Refusal.ACCOUNT), found, BrowserCookies())
-        state = advance(found.state, Rejudged(), self.recognition.judge(found, account, seen))
+        judge = self.recognition.judge(found, account, seen)
+        state = advance(found.state, Rejudged(), judge)
         if not isinstance(state, Authenticated):
             moved = self.moves.move(found, Rejudged(), account, seen)
             return Unfinished(moved.transaction)
@@ -93,6 +94,7 @@ class Answers:
             amr=tuple(result.amr),
             rule=state.because.rule,
             zone=state.because.zone,
+            decision=judge.for_record(),
         )
         return Finished(result, found, BrowserCookies(cookie, device))
 

@@ -44,12 +44,20 @@ class Moves:
         account: Account,
         seen: Seen,
         draft: Transaction | None = None,
+        *,
+        proof: AuditEvent | None = None,
     ) -> At | Stale:
-        """Judge, ask the first question, swap; what now stands, or that somebody was first."""
+        """Judge, ask the first question, swap; what now stands, or that somebody was first.
+
+        ``proof`` is put on record with the decision that follows from it.
+        """
         judge = self.recognition.judge(before, account, seen)
         state = advance(before.state, event, judge)
         if isinstance(state, OutOfTurn):
             return Stale(before)
+        if proof is not None:
+            decision = judge.for_record()
+            self.parts.record(proof, before, seen, account.user.id, decision=decision)
         state = self._first_question(state, account, judge)
         after = self.transactions.swap(before, replace(draft or before, state=state))
         if after is None:
@@ -62,6 +70,7 @@ class Moves:
                 account.user.id,
                 why=state.why.value,
                 rule=None if state.because is None else state.because.rule,
+                decision=judge.for_record() if proof is None else None,
             )
         return At(after)
 
@@ -72,12 +81,13 @@ class Moves:
         account: Account,
         seen: Seen,
         *,
+        proof: AuditEvent,
         shared_computer: bool,
     ) -> At | Stale:
         """It is known who this is: whoever knew the binding until now is left with nothing."""
         binding = self.transactions.new_binding()
         draft = replace(before, shared_computer=shared_computer, browser=browser_of(binding))
-        moved = self.move(before, event, account, seen, draft)
+        moved = self.move(before, event, account, seen, draft, proof=proof)
         return At(moved.transaction, binding) if isinstance(moved, At) else moved
 
     def end(self, before: Transaction, why: Refusal, seen: Seen) -> Transaction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.devices import Devices
@@ -49,9 +50,14 @@ class SignInParts:
         transaction: Transaction,
         seen: Seen,
         user: UserId | None = None,
+        *,
+        decision: Mapping[str, Any] | None = None,
         **detail: str | int | bool | tuple[str, ...] | None,
     ) -> None:
-        """Put on record what happened in a sign-in; nothing goes on without it."""
+        """Put on record what happened in a sign-in; nothing goes on without it.
+
+        ``decision`` is what the policy said of it, as policy/record.py writes it.
+        """
         self.audit.record(
             AuditRecord(
                 self.clock(),
@@ -61,5 +67,6 @@ class SignInParts:
                 transaction.request.service.id,
                 seen,
                 detail=detail,
+                decision=decision,
             )
         )

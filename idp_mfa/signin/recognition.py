@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from idp_mfa.model import Account, AccountState, AuthnRequest, Seen, User, Verification
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.facts import facts_of
-from idp_mfa.policy.model import Decision, Deny, EnrolFirst, Permit, StepUp, ZoneName
+from idp_mfa.policy.model import (
+    Decided,
+    Decision,
+    Deny,
+    EnrolFirst,
+    Facts,
+    Permit,
+    Policy,
+    StepUp,
+    ZoneName,
+)
+from idp_mfa.policy.record import to_record
 from idp_mfa.policy.ways import with_ways
 from idp_mfa.session import Session, counting
-from idp_mfa.signin.flow import Judge
 from idp_mfa.signin.outcomes import Admitted
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.transaction import Transaction
@@ -25,6 +35,44 @@ class Recognised:
 
     account: Account
     session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A decision, and what it was made from."""
+
+    policy: Policy
+    facts: Facts
+    decided: Decided
+
+    @property
+    def decision(self) -> Decision:
+        """What is to be done now."""
+        return self.decided.decision
+
+
+Ask = Callable[[tuple[Verification, ...]], Judgement]
+
+
+class RequestJudge:
+    """The policy's ``Judge`` in one request; what it said last is there for the record."""
+
+    def __init__(self, account: Account, ask: Ask) -> None:
+        self._account = account
+        self._ask = ask
+        self._said: Judgement | None = None
+
+    def __call__(self, user: User, verified: tuple[Verification, ...]) -> Decision:
+        """Judge with what of it still counts."""
+        if user.id != self._account.user.id:
+            raise ValueError("a transaction's user is write-once")
+        self._said = self._ask(counting(verified, self._account))
+        return self._said.decision
+
+    def for_record(self) -> dict[str, Any] | None:
+        """What it said last, and why; None if nothing was asked."""
+        said = self._said
+        return None if said is None else to_record(said.policy, said.facts, said.decided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +100,10 @@ class Recognition:
             return None
         return Recognised(account, replace(session, verified=verified))
 
-    def judge(self, transaction: Transaction, account: Account, seen: Seen) -> Judge:
+    def judge(self, transaction: Transaction, account: Account, seen: Seen) -> RequestJudge:
         """The policy's judge of one transaction, with the facts of this very request."""
         ask = self._asked(transaction.request, account, seen, transaction.began_at)
-
-        def judge(user: User, verified: tuple[Verification, ...]) -> Decision:
-            if user.id != account.user.id:
-                raise ValueError("a transaction's user is write-once")
-            return ask(counting(verified, account))
-
-        return judge
+        return RequestJudge(account, ask)
 
     def admit(
         self, request: AuthnRequest, session_cookie: str | None, seen: Seen
@@ -74,7 +116,8 @@ class Recognition:
         if recognised is None:
             return None
         account, session = recognised.account, recognised.session
-        decision = self._asked(request, account, seen, self.parts.clock())(session.verified)
+        ask = self._asked(request, account, seen, self.parts.clock())
+        decision = ask(session.verified).decision
         match decision:
             case Permit(_, because):
                 zones = self.parts.policy().zones
@@ -89,12 +132,12 @@ class Recognition:
 
     def _asked(
         self, request: AuthnRequest, account: Account, seen: Seen, began_at: datetime
-    ) -> Callable[[tuple[Verification, ...]], Decision]:
+    ) -> Ask:
         parts = self.parts
         policy, at = parts.policy(), parts.clock()
         country = None if seen.address is None else parts.country_of(seen.address)
 
-        def ask(verified: tuple[Verification, ...]) -> Decision:
+        def ask(verified: tuple[Verification, ...]) -> Judgement:
             facts = facts_of(
                 policy,
                 account,
@@ -106,6 +149,8 @@ class Recognition:
                 began_at=began_at,
                 at=at,
             )
-            return with_ways(policy, facts, decide(policy, facts).decision, parts.kinds)
+            decided = decide(policy, facts)
+            decision = with_ways(policy, facts, decided.decision, parts.kinds)
+            return Judgement(policy, facts, replace(decided, decision=decision))
 
         return ask

@@ -123,12 +123,12 @@ class SignIn:
             at = At(found, login=recognised.account.user.login)
         elif recognised is not None:
             account, session = recognised.account, recognised.session
-            self._parts.record(AuditEvent.SESSION_RECOGNISED, found, seen, account.user.id)
             moved = self._moves.identified(
                 found,
                 Identified(account.user, session.verified),
                 account,
                 seen,
+                proof=AuditEvent.SESSION_RECOGNISED,
                 shared_computer=session.shared_computer,
             )
             if isinstance(moved, Stale):
@@ -187,12 +187,12 @@ class SignIn:
         done = Verification(
             PASSWORD, frozenset({FactorKind.KNOWLEDGE}), (Amr("pwd"),), parts.clock()
         )
-        parts.record(AuditEvent.PASSWORD_ACCEPTED, found, seen, user_id)
         return self._moves.identified(
             found,
             Identified(account.user, (done,)),
             account,
             seen,
+            proof=AuditEvent.PASSWORD_ACCEPTED,
             shared_computer=typed.shared_computer,
         )
 

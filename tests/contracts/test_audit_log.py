@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.audit_log.lines import LONGEST_TEXT, decode, encode
 from idp_mfa.audit_log.options import Sync
-from idp_mfa.model import Reference, Seen, ServiceId, UserId
+from idp_mfa.model import Device, Reference, Seen, ServiceId, UserId
 from idp_mfa.ports import Unavailable
 from tests.contracts.audit_acts import (
     ADDRESSES,
@@ -52,6 +52,11 @@ def trail_of() -> Iterator[Opener]:
 # -- the line ------------------------------------------------------------------------------------
 
 _texts = st.text(max_size=80)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=5,
+)
 _records = st.builds(
     AuditRecord,
     at=st.datetimes(timezones=st.just(UTC)),
@@ -60,13 +65,19 @@ _records = st.builds(
     user=st.none() | _texts.map(UserId),
     service=st.none() | _texts.map(ServiceId),
     seen=st.none()
-    | st.builds(Seen, st.none() | st.ip_addresses(), st.lists(_texts, max_size=5).map(tuple)),
+    | st.builds(
+        Seen,
+        st.none() | st.ip_addresses(),
+        st.lists(_texts, max_size=5).map(tuple),
+        st.sampled_from(Device),
+    ),
     actor=st.none() | _texts,
     detail=st.dictionaries(
         _texts,
         st.none() | st.booleans() | st.integers() | _texts | st.lists(_texts).map(tuple),
         max_size=5,
     ),
+    decision=st.none() | st.dictionaries(_texts, _json, max_size=5),
 )
 
 
