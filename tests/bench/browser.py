@@ -15,10 +15,9 @@ MOST_REQUESTS = 12
 IDLE_SECONDS = 2.0
 _PAGE = re.compile(rb'data-page="([^"]+)"')
 _FORM = re.compile(
-    rb'<form class="question" method="post" action="([^"]+)">\s*'
-    rb'<input type="hidden" name="csrf" value="([^"]+)">'
-    rb'<input type="hidden" name="version" value="([^"]+)">'
+    rb'<form class="question" method="post" action="([^"]+)"[^>]*>(.*?)</form>', re.S
 )
+_HIDDEN = re.compile(rb'<input type="hidden" name="([^"]+)" value="([^"]*)">')
 _RESPONSE = re.compile(rb'name="SAMLResponse" value="([^"]+)"')
 _SENT_BY_BROWSERS = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
@@ -46,6 +45,12 @@ class Answer:
     cookies: tuple[tuple[str, str], ...]
     body: bytes
     seconds: float
+
+    @property
+    def page(self) -> str | None:
+        """The page's name (``data-page``)."""
+        found = _PAGE.search(self.body)
+        return None if found is None else found[1].decode()
 
 
 class Connection:
@@ -124,14 +129,13 @@ class Browser:
                 parts = urlsplit(answer.location)
                 answer = self.send("GET", parts.path, b"")
                 continue
-            page = _PAGE.search(answer.body)
-            match page and page[1]:
-                case b"signin.password":
+            match answer.page:
+                case "signin.password":
                     filled = {"username": person.login, "password": person.password}
                     answer = self._submit(answer, filled)
-                case b"signin.challenge" if person.phone is not None:
+                case "signin.challenge" if person.phone is not None:
                     answer = self._submit(answer, {"code": person.phone.code()})
-                case b"saml.post":
+                case "saml.post":
                     response = _RESPONSE.search(answer.body)
                     if response is None:
                         raise WentWrong("a page of an answer without one")
@@ -158,8 +162,8 @@ class Browser:
         form = _FORM.search(answer.body)
         if form is None:
             raise WentWrong(f"status {answer.status}, no form to fill in")
-        action, csrf, version = (part.decode() for part in form.groups())
-        return action, urlencode({"csrf": csrf, "version": version, **values}).encode()
+        kept = {name.decode(): value.decode() for name, value in _HIDDEN.findall(form[2])}
+        return form[1].decode(), urlencode({**kept, **values}).encode()
 
     def send(self, method: str, path: str, body: bytes) -> Answer:
         """One request, and what it does to the cookies."""

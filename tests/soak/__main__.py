@@ -16,9 +16,15 @@ from tests.faults.stand import PATIENT, stand
 from tests.soak.chaos import Chaos
 from tests.soak.guesses import attack
 from tests.soak.memory import growth
+from tests.soak.siege import besieged
+from tests.soak.term import first_day
 
 FAULTS = 200
 GUESSES = 800
+GUESSES_A_MINUTE = 600
+FIRST_DAY = (20_000, 5_000)
+"""Sign-ins and first set-ups."""
+FIRST_DAYS_ENROLLED = 1_500
 SIGN_INS = 50_000
 PEOPLE = 3_000
 MOST_KIB_A_SIGN_IN = 0.25
@@ -45,6 +51,21 @@ def guesses(asked: argparse.Namespace) -> bool:
     )
 
 
+def siege(asked: argparse.Namespace) -> bool:
+    """A simulated day of strangers at one user's password."""
+    done = besieged(asked.guesses_a_minute)
+    _say(done)
+    return not done.shut_out and done.looked_at <= Limits().password_per_day
+
+
+def term(asked: argparse.Namespace) -> bool:
+    """The first day of term, behind three shared addresses."""
+    del asked
+    done = first_day(*FIRST_DAY, FIRST_DAYS_ENROLLED)
+    _say(done)
+    return not done.refused and not any(done.limits.values())
+
+
 def memory(asked: argparse.Namespace) -> bool:
     """Sign-ins one after another, and what workers hold after each tenth."""
     grown = growth(asked.sign_ins, min(PEOPLE, asked.sign_ins))
@@ -53,7 +74,7 @@ def memory(asked: argparse.Namespace) -> bool:
 
 
 RUNS: dict[str, Callable[[argparse.Namespace], bool]] = {
-    run.__name__: run for run in (kills, guesses, memory)
+    run.__name__: run for run in (kills, guesses, siege, term, memory)
 }
 
 
@@ -64,6 +85,7 @@ def main() -> int:
     words.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     words.add_argument("--faults", type=int, default=FAULTS)
     words.add_argument("--guesses", type=int, default=GUESSES)
+    words.add_argument("--guesses-a-minute", type=int, default=GUESSES_A_MINUTE)
     words.add_argument("--sign-ins", type=int, default=SIGN_INS)
     asked = words.parse_args()
     if unknown := set(asked.runs) - set(RUNS):
