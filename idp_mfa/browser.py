@@ -8,7 +8,7 @@ import hmac
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from idp_mfa import locale
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.client_address import TrustedProxies, is_loopback, see
 from idp_mfa.model import Clock, Randomness, Reference, Seen, TransactionId
+from idp_mfa.policy.device import device_of
 from idp_mfa.ports import AuditLog, Unavailable
 from idp_mfa.security_headers import (
     ON_EVERY_ANSWER,
@@ -35,6 +36,7 @@ from idp_mfa.site import SiteOptions
 
 _LOG = logging.getLogger("idp_mfa")
 _MOST_BINDINGS = 20
+_MOBILE_HINT = "Sec-CH-UA-Mobile"
 _DEVICE_SECONDS = 180 * 24 * 3600
 _ERROR_OF_STATUS = {
     400: "bad-request",
@@ -91,6 +93,7 @@ class Browser:
         self._addresses = addresses
         # The same browser comes several times within a sign-in.
         self._see = lru_cache(maxsize=512)(see)
+        self._device_of = lru_cache(maxsize=512)(device_of)
         self._audit = audit
         self._clock = clock
         self._randomness = randomness
@@ -101,7 +104,9 @@ class Browser:
         """Where this request comes from."""
         name = self._addresses.header
         line = None if name is None else request.headers.get(name)
-        return self._see(request.remote_addr, () if line is None else (line,), self._addresses)
+        found = self._see(request.remote_addr, () if line is None else (line,), self._addresses)
+        said, mobile = request.headers.get("User-Agent", ""), request.headers.get(_MOBILE_HINT, "")
+        return replace(found, device=self._device_of(said, mobile))
 
     def session_cookie(self) -> str | None:
         """The session cookie's value, as sent."""

@@ -24,6 +24,7 @@ from idp_mfa.audit_log.address_keys import AddressKeyFile
 from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.browser import Browser
+from idp_mfa.countries import CountryFile
 from idp_mfa.devices import Devices
 from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
@@ -39,8 +40,8 @@ from idp_mfa.mail.smtp import SmtpMailer
 from idp_mfa.mail.writing import Writer
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policies import Policies
+from idp_mfa.policy.facts import CountryOf, nowhere
 from idp_mfa.policy.in_force import InForce, PolicyFile, PolicyInForce, Readings
-from idp_mfa.policy.facts import nowhere
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.postman import Postman, rounds
@@ -161,6 +162,7 @@ class House:
                     sealer=self.sealer,
                     clock=self.clock,
                     stopwatch=time.monotonic,
+                    also=self._policy_attributes,
                 )
             case DirectoryOptions(sqlite=SqliteOptions() as options):
                 return SqliteDirectory(
@@ -168,6 +170,17 @@ class House:
                 )
             case _:
                 raise ValueError("settings name no directory")
+
+    @cached_property
+    def countries(self) -> CountryFile | None:
+        """Where addresses are, if the settings name a file that says it."""
+        path = self.settings.countries
+        return None if path is None else CountryFile(path)
+
+    @cached_property
+    def country_of(self) -> CountryOf:
+        """Where an address is; nowhere without a file."""
+        return nowhere if self.countries is None else self.countries.country_of
 
     @cached_property
     def store_server(self) -> RedisServer:
@@ -284,6 +297,7 @@ class House:
                 clock=self.clock,
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
+                country_of=self.country_of,
             )
         )
 
@@ -455,7 +469,7 @@ class House:
             browser=browser,
             policy=self.policy,
             kinds={name: factor.may_show for name, factor in self.factors.items()},
-            country_of=nowhere,
+            country_of=self.country_of,
             hosts=self.settings.site.network_hosts,
             looks=Looks(self.audit, self.store, self.throttle, self.clock, self.randomness),
         )
@@ -475,6 +489,13 @@ class House:
             "keys": self.ping_keys,
             "clock": self.ping_clock,
         }
+
+    def _policy_attributes(self) -> frozenset[str]:
+        """What the policy in force looks at; people can be read while it cannot be."""
+        try:
+            return self.policy().attributes
+        except (NotComposed, Unavailable):
+            return frozenset()
 
     def _facts(self) -> Facts:
         from idp_mfa.metrics import Facts, KeyFacts

@@ -131,6 +131,7 @@ class Settings:
     session: SessionLimits = field(default_factory=SessionLimits)
     limits: Limits = field(default_factory=Limits)
     mail: MailOptions = field(default_factory=MailOptions)
+    countries: Path | None = None
     templates: Path | None = None
 
     def __post_init__(self) -> None:

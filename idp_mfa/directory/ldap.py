@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -50,17 +50,23 @@ class LdapDirectory:
     """``Directory`` and ``CredentialStore``; one object serves every thread.
 
     A group's name is the first value of its DN, or the whole DN (``group_names``). Of an entry
-    only the attributes of the options are read, credentials included, in one search.
+    only the attributes of the options are read, credentials included, in one search; ``also`` names
+    those that the policy in force looks at.
     """
 
     def __init__(
-        self, options: LdapOptions, sealer: Sealer, clock: Clock, stopwatch: Stopwatch
+        self,
+        options: LdapOptions,
+        sealer: Sealer,
+        clock: Clock,
+        stopwatch: Stopwatch,
+        also: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self._options = options
         self._sealer = sealer
         self._clock = clock
         self._stopwatch = stopwatch
-        self._reader = EntryReader(options, sealer)
+        self._reader = EntryReader(options, sealer, also)
         self._decoy = options.decoy_dn or f"cn=nobody,{options.base_dn}"
         self._canary_seen: dict[str, float] = {}
         rest = options.retry_after.total_seconds()

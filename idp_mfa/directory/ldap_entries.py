@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -73,9 +73,18 @@ def leaf_value(dn: bytes) -> str | None:
 
 
 class EntryReader:
-    """Knows a site's attribute names: what to ask for, and what the answer means."""
+    """Knows a site's attribute names: what to ask for, and what the answer means.
 
-    def __init__(self, options: LdapOptions, sealer: Sealer) -> None:
+    ``also`` names attributes besides those of the options, now and not for ever.
+    """
+
+    def __init__(
+        self,
+        options: LdapOptions,
+        sealer: Sealer,
+        also: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        self._also = also
         usual = _USUAL[options.kind]
         self._options = options
         self._sealer = sealer
@@ -87,14 +96,19 @@ class EntryReader:
         names = (self._id, self._login, options.display_name_attribute, "cn")
         self.naming = tuple(dict.fromkeys(name for name in names if name))
         self.stored = (options.credential_attribute, options.manifest_attribute)
-        everything = (
+        always = (
             *self.naming,
             *options.attributes,
             options.member_of_attribute,
             *self._standing.names.values(),
             *self.stored,
         )
-        self.everything = tuple(dict.fromkeys(name for name in everything if name))
+        self._always = tuple(dict.fromkeys(name for name in always if name))
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """What is asked for of a person's entry."""
+        return tuple(dict.fromkeys((*self._always, *self._also())))
 
     def by_login(self, login: str) -> str:
         """The filter for what somebody typed."""
@@ -191,7 +205,9 @@ class EntryReader:
             user=user,
             groups=self._member_of(entry) | groups_found,
             attributes={
-                name: texts for name in self._options.attributes if (texts := _texts(entry, name))
+                name: texts
+                for name in (*self._options.attributes, *self._also())
+                if (texts := _texts(entry, name))
             },
             standing=self._standing.read(standing, now),
             credentials=opened(self.records(entry), user.id, self._sealer),
