@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
+
+_ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,15 @@ class SiteOptions:
     manual_url: str = ""
     footer: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "Asia/Tokyo"
+    network_hosts: Mapping[str, str] = field(default_factory=dict)
+    """Origins of ours that answer by IPv4 (``v4``) or by IPv6 (``v6``) alone, for /network."""
 
     def __post_init__(self) -> None:
+        for name, origin in self.network_hosts.items():
+            if name not in ("v4", "v6"):
+                raise ValueError("network_hosts are v4 and v6")
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("network_hosts must be https:// and a host alone")
         try:
             ZoneInfo(self.timezone)
         except (ValueError, KeyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from flask import Response, request
@@ -16,7 +17,9 @@ from idp_mfa.key_card import key_card
 from idp_mfa.model import (
     PORTAL,
     AuthnRequest,
+    Because,
     BoundBy,
+    Cause,
     Clock,
     FactorName,
     Page,
@@ -25,6 +28,7 @@ from idp_mfa.model import (
     TransactionId,
 )
 from idp_mfa.policy.model import Deny, Policy
+from idp_mfa.policy.places import place, places
 from idp_mfa.ports import AuditLog, Throttled
 from idp_mfa.session import Sessions
 from idp_mfa.signin.flow import Refused
@@ -237,8 +241,8 @@ class PortalPages:
         match found:
             case Admitted():
                 return found
-            case Deny(_, _, message):
-                return self._refused(message.get(browser.language()))
+            case Deny(_, because, message):
+                return self._refused(because, message.get(browser.language()))
             case None:
                 return self._begin(page)
             case never:
@@ -250,25 +254,39 @@ class PortalPages:
             case BoundBy():
                 return answer
             case NotAllowed.ZONE:
-                return self._refused(None)
+                # The policy would let them; the code says that a password alone binds none here.
+                known = admitted.because.address is not None
+                cause = Cause.NETWORK if known else Cause.NETWORK_UNKNOWN
+                return self._refused(replace(admitted.because, cause=cause), None)
             case NotAllowed.FRESH_FACTOR:
                 return self._begin(Page.PORTAL_ADD_FACTOR)
             case never:
                 assert_never(never)
 
-    def _refused(self, message: str | None) -> Response:
-        language = self._browser.language()
-        reach = [
-            zone.how_to_reach.get(language)
-            for zone in self._policy().zones.values()
-            if zone.first_set_up and zone.how_to_reach.get(language)
-        ]
+    def _refused(self, because: Because, message: str | None) -> Response:
+        """Say why and how to reach a place from which it works; on record under its reference."""
+        language, policy = self._browser.language(), self._policy()
+        reference = new_reference(self._randomness)
+        session = self._sessions.open(self._browser.session_cookie())
+        self._audit.record(
+            AuditRecord(
+                self._clock(),
+                AuditEvent.PAGE_REFUSED,
+                reference,
+                None if session is None else session.user.id,
+                self._service.id,
+                self._browser.seen(),
+                detail={"rule": because.rule, "zone": because.zone, "cause": because.cause.value},
+            )
+        )
         return self._browser.page(
             "portal/refused.html",
             403,
             message=message,
-            how_to_reach=next(iter(reach), None),
-            reference=new_reference(self._randomness),
+            because=because,
+            place=place(policy, because.zone, language, because.address),
+            elsewhere=places(policy, because.ways.elsewhere or because.ways.set_up, language),
+            reference=reference,
         )
 
     def _draw_setup(

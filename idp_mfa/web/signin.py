@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from flask import Response, request
 
 from idp_mfa import factor as contract
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.factor import Factor, Rejected
-from idp_mfa.model import Clock, FactorName, Refusal, Service, TransactionId
+from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
+from idp_mfa.policy.assurance import kinds_asked
 from idp_mfa.policy.model import Policy
+from idp_mfa.policy.places import place, places
 from idp_mfa.ports import Throttled
 from idp_mfa.signin.flow import (
     Authenticated,
@@ -332,7 +334,7 @@ class SignInPages:
             cancel_action=f"/signin/{transaction.id}/cancel",
             service=self._shown(transaction.request.service),
             user=choice.user,
-            because=choice.because,
+            **self._why(choice.because),
             factors=[name for name in self._factors if name in choice.offered],
             csrf=csrf_of(binding),
             version=transaction.version,
@@ -353,7 +355,7 @@ class SignInPages:
             cancel_action=f"/signin/{transaction.id}/cancel",
             service=self._shown(transaction.request.service),
             user=choice.user,
-            because=choice.because,
+            **self._why(choice.because),
             factor=challenge.factor,
             fields=self._factors[challenge.factor].fields,
             shown=challenge.shown,
@@ -367,25 +369,34 @@ class SignInPages:
     def _draw_refused(self, transaction: Transaction, refused: Refused, resume: str) -> Response:
         language = self._browser.language()
         message = refused.message.get(language) or next(iter(refused.message.values()), None)
+        request, policy = transaction.request, self._policy()
+        because = refused.because
+        set_up = () if because is None else because.ways.set_up
         return self._browser.page(
             "signin/refused.html",
             403,
             refusal=refused.why.value,
             message=message,
-            service=self._shown(transaction.request.service),
+            service=self._shown(request.service),
             return_action=resume,
             restart_action=None,
-            zone_help=self._zone_help(language)
-            if refused.why is Refusal.NO_FACTOR_ENROLLED
-            else None,
+            demanded=(kinds_asked(request.acr_values, policy.assurance) or 0) > 1,
+            set_up_here=because is not None and because.zone in set_up,
+            set_up=places(policy, set_up, language),
             reference=transaction.reference,
+            **self._why(because),
         )
 
-    def _zone_help(self, language: str) -> str | None:
-        for zone in self._policy().zones.values():
-            if zone.first_set_up and zone.how_to_reach:
-                return zone.how_to_reach.get(language) or next(iter(zone.how_to_reach.values()))
-        return None
+    def _why(self, because: Because | None) -> dict[str, Any]:
+        """The reason, where somebody is seen, and from where nothing would be asked."""
+        if because is None:
+            return {"because": None, "place": None, "elsewhere": ()}
+        policy, language = self._policy(), self._browser.language()
+        return {
+            "because": because,
+            "place": place(policy, because.zone, language, because.address),
+            "elsewhere": places(policy, because.ways.elsewhere, language),
+        }
 
     def _problem(self, rejected: Rejected, left: int) -> AnswerProblem:
         retry = rejected.retry_in

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from idp_mfa import locale
 from idp_mfa.model import Because, Cause, Refusal
+from idp_mfa.policy.places import Place
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
@@ -38,6 +39,16 @@ ERRORS = [
     "internal",
     "forbidden",
 ]
+
+OUTSIDE = Place("outside", "outside", address="203.0.113.10")
+NOWHERE = Place("unknown", "unknown")
+ELSEWHERE = (
+    Place("campus", "campus", "", "Use the Wi-Fi.", "2001:db8:1::10"),
+    Place("vpn", "vpn", "", "Use the VPN.", "198.51.100.10"),
+    Place("clinic", "campus", HOSTILE, "", "192.0.2.10"),
+    Place("guest", "other", address="192.0.2.200"),
+)
+PLACES = (OUTSIDE, NOWHERE, *ELSEWHERE)
 
 Context = Mapping[str, object]
 
@@ -113,8 +124,15 @@ def states() -> Iterator[tuple[str, str, Context]]:
     }
     names = ["totp", "fido2", "image_matrix", "recovery_code", "made_up"]
     for cause in Cause:
-        context = {**asked, "because": because(cause), "factors": names}
-        yield f"choose {cause}", "signin/choose.html", context
+        for where in PLACES:
+            context = {
+                **asked,
+                "because": because(cause, where.address),
+                "place": where,
+                "elsewhere": ELSEWHERE if where.kind == "outside" else (),
+                "factors": names,
+            }
+            yield f"choose {cause} {where.name}", "signin/choose.html", context
     field = SimpleNamespace(
         name="code", input_mode="numeric", autocomplete="one-time-code", max_length=12
     )
@@ -127,27 +145,57 @@ def states() -> Iterator[tuple[str, str, Context]]:
                 "signin/challenge.html",
                 {
                     **asked,
-                    "because": because(Cause.NETWORK, None),
+                    "because": because(Cause.NETWORK),
+                    "place": OUTSIDE,
+                    "elsewhere": (),
                     "factor": factor,
                     "fields": () if factor == "fido2" else (field,),
                     "error": error,
                 },
             )
+    refused = {
+        "service": service,
+        "return_action": "/r",
+        "restart_action": None,
+        "message": None,
+        "because": None,
+        "place": None,
+        "elsewhere": (),
+        "set_up": (),
+        "set_up_here": False,
+        "demanded": False,
+        **proof,
+    }
     for refusal in Refusal:
-        for again in (None, "/again"):
-            yield (
-                f"refused {refusal} {again}",
-                "signin/refused.html",
-                {
+        ended = {**refused, "refusal": refusal.value}
+        yield f"refused {refusal} None", "signin/refused.html", {**ended, "message": HOSTILE}
+        yield f"refused {refusal} again", "signin/refused.html", {**ended, "restart_action": "/a"}
+        told = {**ended, "because": because(Cause.NO_FACTOR), "place": OUTSIDE}
+        yield f"refused {refusal} because", "signin/refused.html", told
+    for cause in Cause:
+        for where in PLACES:
+            told = {
+                **refused,
+                "refusal": Refusal.POLICY.value,
+                "because": because(cause, where.address),
+                "place": where,
+                "elsewhere": ELSEWHERE if where.kind == "outside" else (),
+            }
+            yield f"refused by policy {cause} {where.name}", "signin/refused.html", told
+    for refusal in (Refusal.NO_FACTOR_ENROLLED, Refusal.ACR_UNMET):
+        for demanded in (False, True):
+            for here in (False, True):
+                told = {
+                    **refused,
                     "refusal": refusal.value,
-                    "message": None if again else HOSTILE,
-                    "service": service,
-                    "return_action": "/r",
-                    "restart_action": again,
-                    "zone_help": "Use the VPN.",
-                    **proof,
-                },
-            )
+                    "because": because(Cause.NO_FACTOR),
+                    "place": OUTSIDE,
+                    "elsewhere": ELSEWHERE,
+                    "set_up": ELSEWHERE[:1],
+                    "set_up_here": here,
+                    "demanded": demanded,
+                }
+                yield f"refused {refusal} {demanded} {here}", "signin/refused.html", told
     yield (
         "moved stale",
         "signin/moved.html",
@@ -207,8 +255,32 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for target in ("/", "https://sp.example/", None):
         context = {"label": "OMU(2026-11)", "replaced": True, "continue_url": target}
         yield f"totp done {target}", "portal/totp_done.html", context
-    refused = {"message": None, "how_to_reach": "Use the VPN.", "reference": "7K3MQ9XT"}
-    yield "portal refused", "portal/refused.html", refused
+    for cause in Cause:
+        for message in (None, HOSTILE):
+            for elsewhere in ((), ELSEWHERE, ELSEWHERE[:2]):
+                told = {
+                    "message": message,
+                    "because": because(cause),
+                    "place": OUTSIDE,
+                    "elsewhere": elsewhere,
+                    "reference": "7K3MQ9XT",
+                }
+                yield f"portal refused {cause}", "portal/refused.html", told
+    roads = {"direct": OUTSIDE, "relayed": ELSEWHERE[0], "unreadable": NOWHERE, "not-ours": NOWHERE}
+    for asked_there in ("nothing", "factor", "denied"):
+        for road, where in roads.items():
+            family = None if where.address is None else 4 if "." in where.address else 6
+            shown = {
+                "place": where,
+                "family": family,
+                "asked": asked_there,
+                "road": road,
+                "elsewhere": ELSEWHERE,
+                "skipping": {"campus", "vpn"},
+                "other_protocols": [("v6", "https://ipv6.example.ac.jp/network?lang=ja")],
+                "reference": "7K3MQ9XT",
+            }
+            yield f"network {asked_there} {road}", "network.html", shown
 
 
 def drawn(language: locale.Language, template: str, context: Context) -> str:
