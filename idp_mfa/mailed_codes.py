@@ -29,6 +29,16 @@ _LARGEST = 2**64 - 2**64 % 10**DIGITS
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """The browser that asks; ``secret`` is the value of its own cookie for this."""
+
+    secret: str = field(repr=False)
+    seen: Seen
+    language: str
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Who asks for a code, for what, and where it goes; ``browser`` is that browser's secret."""
 

@@ -12,14 +12,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
 from idp_mfa.enrolment import retired
 from idp_mfa.factor import Enrolment, Factor
 from idp_mfa.letters import Awaited, CodePurpose, Notice, NoticeKind
-from idp_mfa.mailed_codes import Ask, MailedCodes, Matched, NotMatched, Sent
+from idp_mfa.mailed_codes import Ask, Asker, MailedCodes, Matched, NotMatched, Sent
 from idp_mfa.model import (
     Account,
     BoundBy,
@@ -29,8 +29,6 @@ from idp_mfa.model import (
     CredentialState,
     FactorName,
     Randomness,
-    Reference,
-    Seen,
 )
 from idp_mfa.ports import (
     Change,
@@ -57,16 +55,6 @@ class NotRecoverable(Enum):
     NO_ADDRESS = "no-address"
     PAUSED = "paused"
     """The address was changed just now (P13)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """The browser that asks; ``secret`` is the value of its own cookie for this."""
-
-    secret: str = field(repr=False)
-    seen: Seen
-    language: str
-    reference: Reference
 
 
 class NotBegun(Enum):

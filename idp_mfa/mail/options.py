@@ -33,7 +33,9 @@ class MailOptions:
 
     ``smtp`` is ``smtps://HOST[:465]``, or ``smtp://HOST[:587]`` with STARTTLS; on loopback alone in
     clear. ``folder`` receives a file a mail. ``subject_prefix`` stands before each subject;
-    ``directory_attribute`` holds the addresses that the directory's own staff keep.
+    ``directory_attribute`` holds the addresses that the directory's own staff keep. No re-issue
+    address is in ``refused_domains``: mailboxes that the same password opens; no code goes to one
+    that took another's place for ``address_pause``.
     """
 
     smtp: str | None = None
@@ -46,6 +48,8 @@ class MailOptions:
     ca_file: Path | None = None
     timeout: timedelta = timedelta(seconds=5)
     directory_attribute: str = "mail"
+    refused_domains: tuple[str, ...] = ()
+    address_pause: timedelta = timedelta(days=1)
 
     def __post_init__(self) -> None:
         if self.smtp is not None and self.folder is not None:

@@ -14,7 +14,7 @@ import pytest
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.letters import CodePurpose, MailedCode, Notice, NoticeKind
-from idp_mfa.mailed_codes import CodeProblem, MailedCodes, Matched, NotMatched, Sent
+from idp_mfa.mailed_codes import Asker, CodeProblem, MailedCodes, Matched, NotMatched, Sent
 from idp_mfa.model import (
     REISSUE_ADDRESS,
     Account,
@@ -29,7 +29,6 @@ from idp_mfa.model import (
 from idp_mfa.ports import Change, ChangeAnswer, Throttled
 from idp_mfa.recovery import (
     SHOWN_FOR,
-    Asker,
     Confirmed,
     NotBegun,
     NotRecoverable,
