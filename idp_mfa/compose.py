@@ -115,6 +115,10 @@ class House:
         """The policy in force."""
         return self.in_force().policy
 
+    def shadow(self) -> Policy | None:
+        """The policy that is judged beside it, and decides nothing."""
+        return self.in_force().shadow
+
     def in_force(self) -> InForce:
         """What decides now: one request is judged by one policy, whatever is activated meanwhile.
 
@@ -297,6 +301,7 @@ class House:
                 clock=self.clock,
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
+                shadow=self.shadow,
                 country_of=self.country_of,
             )
         )
@@ -491,9 +496,10 @@ class House:
         }
 
     def _policy_attributes(self) -> frozenset[str]:
-        """What the policy in force looks at; people can be read while it cannot be."""
+        """What the policy in force and its shadow look at; people can be read without them."""
         try:
-            return self.policy().attributes
+            shadow = self.shadow()
+            return self.policy().attributes | (frozenset() if shadow is None else shadow.attributes)
         except (NotComposed, Unavailable):
             return frozenset()
 

@@ -14,6 +14,7 @@ from idp_mfa.policy.facts import CountryOf, nowhere
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import AuditLog, CredentialStore, Directory, Outbox, StateStore
 from idp_mfa.session import Sessions
+from idp_mfa.signin.shadow import Beside, no_shadow
 from idp_mfa.signin.transaction import Transaction
 from idp_mfa.signin.transactions import SignInLimits
 from idp_mfa.throttle import Throttle
@@ -38,11 +39,17 @@ class SignInParts:
     randomness: Randomness
     limits: SignInLimits
     country_of: CountryOf = nowhere
+    shadow: Callable[[], Policy | None] = no_shadow
 
     @property
     def kinds(self) -> Mapping[FactorName, frozenset[FactorKind]]:
         """What each installed factor can show at best."""
         return {name: factor.may_show for name, factor in self.factors.items()}
+
+    @property
+    def beside(self) -> Beside:
+        """What tries the policy that decides nothing."""
+        return Beside(self.shadow, self.audit, self.clock, self.randomness)
 
     def record(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, assert_never
 
-from idp_mfa.model import Account, AccountState, AuthnRequest, Seen, User, Verification
+from idp_mfa.model import Account, AccountState, AuthnRequest, Reference, Seen, User, Verification
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.facts import facts_of
 from idp_mfa.policy.model import (
@@ -102,7 +102,8 @@ class Recognition:
 
     def judge(self, transaction: Transaction, account: Account, seen: Seen) -> RequestJudge:
         """The policy's judge of one transaction, with the facts of this very request."""
-        ask = self._asked(transaction.request, account, seen, transaction.began_at)
+        began_at, reference = transaction.began_at, transaction.reference
+        ask = self._asked(transaction.request, account, seen, began_at, reference)
         return RequestJudge(account, ask)
 
     def admit(
@@ -116,7 +117,7 @@ class Recognition:
         if recognised is None:
             return None
         account, session = recognised.account, recognised.session
-        ask = self._asked(request, account, seen, self.parts.clock())
+        ask = self._asked(request, account, seen, self.parts.clock(), None)
         decision = ask(session.verified).decision
         match decision:
             case Permit(_, because):
@@ -131,7 +132,12 @@ class Recognition:
                 assert_never(never)
 
     def _asked(
-        self, request: AuthnRequest, account: Account, seen: Seen, began_at: datetime
+        self,
+        request: AuthnRequest,
+        account: Account,
+        seen: Seen,
+        began_at: datetime,
+        reference: Reference | None,
     ) -> Ask:
         parts = self.parts
         policy, at = parts.policy(), parts.clock()
@@ -150,6 +156,7 @@ class Recognition:
                 at=at,
             )
             decided = decide(policy, facts)
+            parts.beside.compare(decided.decision, facts, seen, reference)
             decision = with_ways(policy, facts, decided.decision, parts.kinds)
             return Judgement(policy, facts, replace(decided, decision=decision))
 
