@@ -74,7 +74,7 @@ class Metrics:
         self._facts = facts
         self._clock = clock
         self._stopwatch = stopwatch
-        self._limited = frozenset({*factors, PASSWORD, "network"})
+        self._limited = frozenset({*factors, PASSWORD, "network", "sign-ins"})
         own = CollectorRegistry()
         self._begun = Counter("idp_mfa_sign_ins_begun", "Sign-ins begun", registry=own)
         self._ended = Counter(

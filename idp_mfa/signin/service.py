@@ -73,7 +73,7 @@ class SignIn:
 
     def begin(self, request: AuthnRequest, seen: Seen) -> Begun | Throttled:
         """Store a request that a protocol face has checked."""
-        throttled = self._tries.new_sign_in(seen)
+        throttled = self._tries.new_sign_in(request, seen)
         if throttled is not None:
             return throttled
         begun = self._transactions.new(request)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
-from idp_mfa.audit import AuditEvent
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import (
     Account,
+    AuthnRequest,
     Credential,
     CredentialState,
     FactorName,
@@ -68,13 +70,30 @@ class Tries:
         inside = zone is not None and zone.kind in (ZoneKind.CAMPUS, ZoneKind.VPN)
         return Standpoint(Trust.INSIDE if inside else Trust.UNTRUSTED, seen)
 
-    def new_sign_in(self, seen: Seen) -> Throttled | None:
+    def new_sign_in(self, request: AuthnRequest, seen: Seen) -> Throttled | None:
         """Take a new sign-in from its network's; a campus may be one address to us, and has all."""
         if self.standpoint(None, None, seen).trust is not Trust.UNTRUSTED:
             return None
-        budgets = self.parts.throttle.transactions(seen)
-        taken = self.parts.store.reserve(budgets) if budgets else None
-        return taken if isinstance(taken, Throttled) else None
+        parts = self.parts
+        budgets = parts.throttle.transactions(seen)
+        taken = parts.store.reserve(budgets) if budgets else None
+        if not isinstance(taken, Throttled):
+            return None
+        # One line a minute: a flood fills no record, and a shared address that was not declared
+        # is seen in it.
+        if parts.store.once(f"{taken.budget.key}:alarm", timedelta(minutes=1)):
+            parts.audit.record(
+                AuditRecord(
+                    parts.clock(),
+                    AuditEvent.LIMIT_REACHED,
+                    new_reference(parts.randomness),
+                    None,
+                    request.service.id,
+                    seen,
+                    detail={"of": "sign-ins"},
+                )
+            )
+        return taken
 
     # -- passwords ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def wrong_password(agent: UserAgent, login: str) -> Page:
     return page.submit(page.form_with("password"), username=login, password="not it")
 
 
-def events(idp: Idp, name: str) -> list[dict[str, object]]:
+def events(idp: Idp, name: str) -> list[dict[str, Any]]:
     lines = (idp.folder / "audit.jsonl").read_text("utf-8").splitlines()
     return [line for line in map(json.loads, lines) if line["event"] == name]
 
@@ -171,9 +172,12 @@ def test_the_desk_unlocks(idp: Idp, person: Person) -> None:
 
 
 def test_a_network_that_begins_too_many_sign_ins_waits(idp: Idp) -> None:
+    before = [event["detail"]["of"] for event in events(idp, "limit.reached")]
     agent = UserAgent(idp.origin, "198.18.200.1")
     statuses = [agent.once("POST", f"{idp.origin}/portal/signin", {}).status for _ in range(62)]
     assert statuses == [303] * 60 + [429] * 2
+    after = [event["detail"]["of"] for event in events(idp, "limit.reached")]
+    assert after[len(before) :] == ["sign-ins"], "the operator sees it, and a flood fills no record"
 
 
 def test_a_campus_that_is_one_address_begins_as_many_as_it_likes(idp: Idp) -> None:
