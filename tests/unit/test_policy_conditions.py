@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, time, timedelta
 from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_mfa.model import PASSWORD, Page
-from idp_mfa.policy.conditions import SUBJECTS, All, AnyOf, Not, OneOf
-from idp_mfa.policy.model import Condition, Facts, Matched, Truth
+from idp_mfa.model import PASSWORD, BoundBy, Device, FactorName, Page
+from idp_mfa.policy.conditions import SUBJECTS, All, AnyOf, HasValue, Not, OneOf
+from idp_mfa.policy.dated import During, WasBound, WasVerified
+from idp_mfa.policy.model import Bound, Condition, Facts, Matched, Truth
 from tests.unit.policy_facts import FIDO2, MFA, NOW, PASSWORD_ACR, TOTP, facts, shown
 
 T, F, U = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
@@ -53,6 +57,16 @@ T, F, U = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
         ("enrolled", {"none"}, {"enrolled": (), "has_none": False}, F),
         ("enrolled", {"none"}, {"enrolled": (), "unreadable": True}, F),
         ("enrolled", {"none", "totp"}, {"enrolled": (), "unreadable": True}, U),
+        ("device", {"phone"}, {"device": Device.PHONE}, T),
+        ("device", {"phone", "tablet"}, {"device": Device.TABLET}, T),
+        ("device", {"phone"}, {"device": Device.COMPUTER}, F),
+        ("device", {"phone"}, {"device": Device.UNKNOWN}, U),
+        ("device", {"unknown"}, {"device": Device.UNKNOWN}, U),
+        ("country", {"JP"}, {"country": "JP"}, T),
+        ("country", {"JP", "KR"}, {"country": "KR"}, T),
+        ("country", {"JP"}, {"country": "FR"}, F),
+        ("country", {"JP"}, {"country": "jp"}, F),
+        ("country", {"JP"}, {"country": None}, U),
         ("verified", {"password"}, {}, T),
         ("verified", {"totp"}, {}, F),
         ("verified", {"totp"}, {"verified": (shown(PASSWORD), shown(TOTP))}, T),
@@ -66,6 +80,147 @@ def test_a_condition(subject: str, wanted: set[str], given: dict[str, Any], trut
     condition = OneOf(SUBJECTS[subject], frozenset(wanted))
     assert condition.truth(request) is truth
     assert condition.match(request).truth is truth
+
+
+@pytest.mark.parametrize(
+    ("handed_out", "truth"),
+    [
+        ({"title": ("staff",)}, T),
+        ({"title": ("x", "dean")}, T),
+        ({"title": ("student",)}, F),
+        ({"title": ("Staff",)}, F),
+        ({"title": ("staff ",)}, F),
+        ({"title": ()}, F),
+        ({}, U),
+        ({"Title": ("staff",)}, U),
+        ({"o": ("staff",)}, U),
+    ],
+)
+def test_an_attribute(handed_out: dict[str, tuple[str, ...]], truth: Truth) -> None:
+    """One that was not handed out is unknown, for it may be there and not be readable."""
+    condition = HasValue("title", frozenset({"staff", "dean"}))
+    request = facts(attributes=handed_out)
+    assert condition.truth(request) is truth
+    assert condition.match(request).truth is truth
+
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+WORK = During(frozenset(range(5)), time(8), time(18), TOKYO)
+NIGHT = During(frozenset({4}), time(22), time(6), TOKYO)
+DAY = During(frozenset({5}), time(), time(), TOKYO)
+EVENING = During(frozenset({6}), time(18), time(), TOKYO)
+SPRING = During(frozenset(range(7)), time(2), time(3), ZoneInfo("Europe/Paris"))
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "truth"),
+    [
+        # 3 April 2026 is a Friday.
+        (WORK, "2026-04-03 08:00+09:00", T),
+        (WORK, "2026-04-02 23:00+00:00", T),
+        (WORK, "2026-04-03 07:59:59+09:00", F),
+        (WORK, "2026-04-03 17:59:59+09:00", T),
+        (WORK, "2026-04-03 18:00+09:00", F),
+        (WORK, "2026-04-04 12:00+09:00", F),
+        (WORK, "2026-04-05 23:00+00:00", T),
+        # A night belongs to the evening on which it began.
+        (NIGHT, "2026-04-03 21:59+09:00", F),
+        (NIGHT, "2026-04-03 22:00+09:00", T),
+        (NIGHT, "2026-04-04 05:59+09:00", T),
+        (NIGHT, "2026-04-04 06:00+09:00", F),
+        (NIGHT, "2026-04-03 05:00+09:00", F),
+        (NIGHT, "2026-04-04 22:00+09:00", F),
+        (DAY, "2026-04-04 00:00+09:00", T),
+        (DAY, "2026-04-04 23:59:59+09:00", T),
+        (DAY, "2026-04-05 00:00+09:00", F),
+        (DAY, "2026-04-03 23:59+09:00", F),
+        (EVENING, "2026-04-05 23:59+09:00", T),
+        (EVENING, "2026-04-06 00:00+09:00", F),
+        # The clocks of Paris leave this hour out on 29 March and go through it twice in October.
+        (SPRING, "2026-03-29 01:30+00:00", F),
+        (SPRING, "2026-10-25 00:30+00:00", T),
+        (SPRING, "2026-10-25 01:30+00:00", T),
+    ],
+)
+def test_a_time_window(window: During, moment: str, truth: Truth) -> None:
+    request = facts(at=datetime.fromisoformat(moment))
+    assert window.truth(request) is truth
+    assert window.match(request).truth is truth
+
+
+H = timedelta(hours=1)
+MAILED = {TOTP: (Bound(BoundBy.MAILED_CODE, NOW - 2 * H),)}
+TWO = {
+    TOTP: (Bound(BoundBy.CAMPUS, NOW - 48 * H),),
+    FIDO2: (Bound(BoundBy.DESK, NOW - 48 * H), Bound(BoundBy.MAILED_CODE, NOW - 2 * H)),
+}
+
+
+@pytest.mark.parametrize(
+    ("by", "factors", "within", "bound", "truth"),
+    [
+        ({BoundBy.MAILED_CODE}, (), None, MAILED, T),
+        ({BoundBy.MAILED_CODE, BoundBy.DESK}, (), None, MAILED, T),
+        ({BoundBy.CAMPUS}, (), None, MAILED, F),
+        ({BoundBy.MAILED_CODE}, (), 2 * H, MAILED, T),
+        ({BoundBy.MAILED_CODE}, (), H, MAILED, F),
+        ({BoundBy.MAILED_CODE}, (TOTP,), None, MAILED, T),
+        ({BoundBy.MAILED_CODE}, (FIDO2,), None, MAILED, F),
+        ((), (), 2 * H, MAILED, T),
+        ((), (), H, MAILED, F),
+        ((), (FIDO2,), None, TWO, T),
+        ({BoundBy.MAILED_CODE}, (FIDO2,), 2 * H, TWO, T),
+        ({BoundBy.DESK}, (FIDO2,), 2 * H, TWO, F),
+        ({BoundBy.MAILED_CODE}, (TOTP,), None, TWO, F),
+        ({BoundBy.MAILED_CODE}, (), None, {}, F),
+    ],
+)
+def test_how_a_factor_was_bound(
+    by: set[BoundBy],
+    factors: tuple[FactorName, ...],
+    within: timedelta | None,
+    bound: dict[FactorName, tuple[Bound, ...]],
+    truth: Truth,
+) -> None:
+    condition = WasBound(frozenset(by), frozenset(factors), within)
+    request = facts(tuple(bound), bound=bound)
+    assert condition.truth(request) is truth
+    assert condition.match(request).truth is truth
+    unreadable = replace(request, unreadable=True, has_none=False)
+    assert condition.truth(unreadable) is (T if truth is T else U)
+
+
+@pytest.mark.parametrize(
+    ("ago", "truth"), [(timedelta(), T), (5 * H, T), (5 * H + timedelta(seconds=1), F)]
+)
+def test_how_long_ago_something_was_shown(ago: timedelta, truth: Truth) -> None:
+    condition = WasVerified(frozenset({TOTP, FIDO2}), 5 * H)
+    request = facts(verified=(shown(PASSWORD), shown(TOTP, ago)))
+    assert condition.truth(request) is truth
+    assert condition.match(request).truth is truth
+    assert condition.truth(facts()) is F
+    assert condition.truth(replace(request, fresh_after=NOW + H)) is F
+
+
+def test_what_dated_conditions_saw_is_told() -> None:
+    request = facts(verified=(shown(PASSWORD), shown(TOTP, H)), bound=MAILED)
+    bound = WasBound(frozenset({BoundBy.MAILED_CODE}), frozenset(), 24 * H).match(request)
+    assert (bound.wanted, bound.found) == (
+        "any factor by mailed-code within 1d",
+        "totp by mailed-code 2h ago",
+    )
+    verified = WasVerified(frozenset({TOTP}), 2 * H).match(request)
+    assert (verified.wanted, verified.found) == ("totp within 2h", "password 0s ago, totp 1h ago")
+    window = WORK.match(request)
+    assert (window.wanted, window.found) == (
+        "mon, tue, wed, thu, fri 08:00-18:00 Asia/Tokyo",
+        "wed 18:00",
+    )
+    attribute = HasValue("title", frozenset({"staff"})).match(request)
+    assert (attribute.condition, attribute.found) == (
+        "attribute title",
+        "not handed out by the directory",
+    )
 
 
 class Fixed:

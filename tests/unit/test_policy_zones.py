@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
@@ -48,6 +49,35 @@ def test_a_network_of_mapped_addresses_is_the_ipv4_network() -> None:
     zone = Zone(ZoneName("a"), ZoneKind.CAMPUS, (ip_network("::ffff:192.0.2.0/120"),))
     assert lookup([zone])(ip_address("192.0.2.9"), NOW) == "a"
     assert lookup([zone])(ip_address("192.0.3.9"), NOW) == "outside"
+
+
+LENT = """
+version: 1
+time_zone: Asia/Tokyo
+zones:
+  campus:
+    kind: campus
+    networks: [192.0.2.0/24, { network: 203.0.113.0/28, expires: 2026-04-01 }]
+  guest: { kind: other, networks: [{ network: 192.0.2.64/26, expires: 2026-04-01 }] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "moment", "zone"),
+    [
+        ("203.0.113.1", "2026-04-01 23:59:59+09:00", "campus"),
+        ("203.0.113.1", "2026-04-02 00:00:00+09:00", "unknown"),
+        ("203.0.113.16", "2026-04-02 00:00:00+09:00", "outside"),
+        # the wider network could ask less
+        ("192.0.2.64", "2026-04-01 23:59:59+09:00", "guest"),
+        ("192.0.2.64", "2026-04-02 00:00:00+09:00", "unknown"),
+        ("::ffff:192.0.2.64", "2026-04-02 00:00:00+09:00", "unknown"),
+        ("192.0.2.63", "2027-04-02 00:00:00+09:00", "campus"),
+    ],
+)
+def test_a_network_that_has_ended_is_unknown(address: str, moment: str, zone: str) -> None:
+    at = datetime.fromisoformat(moment)
+    assert locate(policy(SKIP_CAMPUS, LENT), ip_address(address), at) == zone
 
 
 networks = st.builds(
