@@ -27,7 +27,7 @@ from idp_mfa.model import (
     Service,
     TransactionId,
 )
-from idp_mfa.policy.model import Deny, Policy
+from idp_mfa.policy.model import UNKNOWN, Deny, Policy
 from idp_mfa.policy.places import place, places
 from idp_mfa.ports import AuditLog, Throttled
 from idp_mfa.session import Sessions
@@ -255,7 +255,7 @@ class PortalPages:
                 return answer
             case NotAllowed.ZONE:
                 # The policy would let them; the code says that a password alone binds none here.
-                known = admitted.because.address is not None
+                known = admitted.because.zone != UNKNOWN
                 cause = Cause.NETWORK if known else Cause.NETWORK_UNKNOWN
                 return self._refused(replace(admitted.because, cause=cause), None)
             case NotAllowed.FRESH_FACTOR:
