@@ -19,8 +19,6 @@ IN_CLEAR = 1
 LONGEST_TEXT = 1024
 """Characters of one text: what a browser sends must not fill the disk."""
 MOST_TEXTS = 64
-MOST_FACTS = 1024
-"""Values of one list in a decision: what a policy names, and no more."""
 
 _HEADS = tuple(f'{{"v":{version},"at":"' for version in (IN_CLEAR, VERSION))
 Detail = str | int | bool | tuple[str, ...] | None
@@ -30,8 +28,8 @@ def encode(record: AuditRecord, addresses: Addresses) -> str:
     """One line of printable ASCII without its end, so that no line can be forged in it.
 
     Texts are cut at 1,024 characters. TypeError for a detail that is not plain text, number or
-    tuple of texts: bytes and objects are how secrets slip in. ``Unavailable`` if there is no key to
-    seal an address with.
+    tuple of texts, and for a decision that is not JSON: bytes and objects are how secrets slip in.
+    ``Unavailable`` if there is no key to seal an address with.
     """
     seen = None if record.seen is None else _bounded(record.seen)
     return _line(
@@ -95,7 +93,7 @@ def _line(record: AuditRecord, veiled: Veiled | None) -> str:
         "detail": {name: _plain(value) for name, value in record.detail.items()},
     }
     if record.decision is not None:
-        fields["decision"] = _facts(record.decision)
+        fields["decision"] = record.decision
     line = json.dumps(fields, ensure_ascii=True, separators=(",", ":"))
     # JSON leaves DEL as it is; terminals may not.
     return line.replace("\x7f", "\\u007f")
@@ -139,21 +137,6 @@ def _veiled(value: Mapping[str, Any] | None) -> Veiled | None:
 
 def _bounded(seen: Seen) -> Seen:
     return replace(seen, walk=tuple(_short(hop) for hop in seen.walk[:MOST_TEXTS]))
-
-
-def _facts(value: object) -> object:
-    """A decision's facts: JSON and nothing else."""
-    match value:
-        case None | bool() | int():
-            return value
-        case str():
-            return _short(value)
-        case list():
-            return [_facts(one) for one in value[:MOST_FACTS]]
-        case dict():
-            return {_short(name): _facts(one) for name, one in value.items()}
-        case _:
-            raise TypeError(f"a decision cannot hold a {type(value).__name__}")
 
 
 def _plain(value: object) -> Detail:

@@ -11,7 +11,7 @@ from idp_mfa.model import FactorKind, FactorName, Page
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.case_reading import read_cases
 from idp_mfa.policy.cases import Case, try_all
-from idp_mfa.policy.conditions import PAGE, UTC, All, HasValue, OneOf, Vocabulary, leaves
+from idp_mfa.policy.conditions import GROUP, PAGE, UTC, All, HasValue, OneOf, Vocabulary, leaves
 from idp_mfa.policy.model import Assurance, Policy, Require, Rule, Zone
 from idp_mfa.policy.reading import Reader
 from idp_mfa.policy.rules import read_rule
@@ -95,10 +95,11 @@ def _policy(
 ) -> Policy:
     version = hashlib.sha256(text.encode()).hexdigest()
     by_name = {zone.name: zone for zone in zones}
-    attributes = frozenset(
-        one.attribute for rule in rules for one in leaves(rule.when) if isinstance(one, HasValue)
-    )
-    return Policy(version, source, by_name, rules, lookup(zones), assurance, attributes)
+    found = tuple(one for rule in rules for one in leaves(rule.when))
+    attributes = frozenset(one.attribute for one in found if isinstance(one, HasValue))
+    named = (one.wanted for one in found if isinstance(one, OneOf) and one.subject is GROUP)
+    groups = frozenset[str]().union(*named)
+    return Policy(version, source, by_name, rules, lookup(zones), assurance, attributes, groups)
 
 
 def _rules(reader: Reader, node: Node, vocabulary: Vocabulary) -> tuple[Rule, ...]:

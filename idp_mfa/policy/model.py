@@ -218,7 +218,7 @@ ZoneOf = Callable[[Address, datetime], ZoneName]
 class Policy:
     """A whole policy, checked: ``version`` is a digest of its text.
 
-    ``attributes`` are the directory's that its rules look at.
+    ``attributes`` and ``groups`` are the directory's that its rules look at.
     """
 
     version: str
@@ -228,6 +228,7 @@ class Policy:
     zone_of: ZoneOf
     assurance: Assurance = Assurance()
     attributes: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
 
 
 # -- decisions -------------------------------------------------------------------------------

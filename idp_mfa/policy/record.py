@@ -26,7 +26,6 @@ from idp_mfa.model import (
     UserId,
 )
 from idp_mfa.policy.cases import Outcome, outcome_of
-from idp_mfa.policy.conditions import GROUP, OneOf, leaves
 from idp_mfa.policy.model import (
     Bound,
     Decided,
@@ -59,9 +58,9 @@ class Verdict:
 class Recorded:
     """A decision read from the record.
 
-    ``groups`` and ``attributes`` are the names that were looked at; ``facts`` hold what was found of
-    them. ``seen`` None: where it came from cannot be opened; ``facts`` then have no address, and
-    the zone that was told at the time.
+    ``groups`` and ``attributes`` are the names that were looked at; ``facts`` hold what was found
+    of them. ``seen`` None: where it came from cannot be opened; ``facts`` then have no address,
+    and the zone that was told at the time.
     """
 
     record: AuditRecord
@@ -88,17 +87,6 @@ def verdict_of(decided: Decided) -> Verdict:
             assert_never(never)
 
 
-def groups_named(policy: Policy) -> frozenset[str]:
-    """The groups that a policy's rules look at."""
-    return frozenset(
-        group
-        for rule in policy.rules
-        for one in leaves(rule.when)
-        if isinstance(one, OneOf) and one.subject is GROUP
-        for group in one.wanted
-    )
-
-
 def to_record(policy: Policy, facts: Facts, decided: Decided) -> dict[str, Any]:
     """Plain JSON, beside what every line of a sign-in holds: who, for which service, from where."""
     verdict = verdict_of(decided)
@@ -122,7 +110,7 @@ def to_record(policy: Policy, facts: Facts, decided: Decided) -> dict[str, Any]:
         "zone": facts.zone,
         "country": facts.country,
         "device": facts.device.value,
-        "groups": {group: group in facts.groups for group in sorted(groups_named(policy))},
+        "groups": {group: group in facts.groups for group in sorted(policy.groups)},
         "attributes": {
             name: None if (values := facts.attributes.get(name)) is None else list(values)
             for name in sorted(policy.attributes)

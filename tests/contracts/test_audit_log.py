@@ -124,6 +124,12 @@ def test_only_plain_values_get_in(value: Any) -> None:
         encode(replace(RECORD, detail={"why": value}), ADDRESSES)
 
 
+@pytest.mark.parametrize("value", [b"bytes", object(), [b"bytes"], {"a": {1, 2}}])
+def test_a_decision_is_json_and_nothing_else(value: Any) -> None:
+    with pytest.raises(TypeError):
+        encode(replace(RECORD, decision={"why": value}), ADDRESSES)
+
+
 def test_what_a_browser_sends_does_not_fill_the_disk() -> None:
     long = "x" * 100_000
     record = replace(

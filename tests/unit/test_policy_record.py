@@ -31,7 +31,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.model import Bound, Facts, Policy, ZoneName
-from idp_mfa.policy.record import from_record, groups_named, to_record, verdict_of
+from idp_mfa.policy.record import from_record, to_record, verdict_of
 from tests.contracts.audit_acts import ADDRESSES, ROOT
 from tests.unit.policy_facts import KINDS, MATRIX, NOW, TOTP, facts, policy
 
@@ -156,7 +156,7 @@ def test_groups_are_found_wherever_a_rule_names_them() -> None:
     then: { require: [totp] }
 """
     )
-    assert groups_named(nested) == {"a", "b", "c"}
+    assert nested.groups == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize(
