@@ -277,7 +277,7 @@ class Throttle:
         With one success to nine failures the failures are no longer over nine tenths.
         """
         limits = self.limits
-        limit = max(1, limits.spray_people // 9 + 1)
+        limit = limits.spray_people // 9 + 1
         return Window(f"limit:r:{self._network(seen)}", limit, limits.spray_span)
 
     def spraying(self, seen: Seen) -> str:
