@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +24,7 @@ from idp_mfa.audit_log.address_keys import AddressKeyFile
 from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.browser import Browser
+from idp_mfa.checked_clock import CheckedClock
 from idp_mfa.countries import CountryFile
 from idp_mfa.devices import Devices
 from idp_mfa.directory.ldap import LdapDirectory
@@ -77,8 +78,6 @@ from idp_mfa.yaml_document import Problem, Problems, read
 if TYPE_CHECKING:
     from idp_mfa.metrics import Facts, Metrics
 
-MOST_DRIFT = timedelta(seconds=10)
-"""How far a clock may be off the store's: a third of a TOTP step."""
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
 
@@ -197,6 +196,11 @@ class House:
         return RedisStore(self.store_server, History(self.settings.registry.folder / "store-used"))
 
     @cached_property
+    def checked_clock(self) -> CheckedClock:
+        """The clock that codes, sessions and assertions are judged by."""
+        return CheckedClock(self.clock, self.store.now, time.monotonic)
+
+    @cached_property
     def audit(self) -> AuditTrail:
         """The record, and its look-up window in the store."""
         options = self.settings.audit
@@ -280,7 +284,7 @@ class House:
     @cached_property
     def sessions(self) -> Sessions:
         """What browsers come back with."""
-        return Sessions(self.store, self.clock, self.randomness, self.settings.session)
+        return Sessions(self.store, self.checked_clock, self.randomness, self.settings.session)
 
     @cached_property
     def sign_in(self) -> SignIn:
@@ -298,7 +302,7 @@ class House:
                 throttle=self.throttle,
                 devices=self.devices,
                 outbox=self.outbox,
-                clock=self.clock,
+                clock=self.checked_clock,
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
                 shadow=self.shadow,
@@ -369,7 +373,7 @@ class House:
             store=self.store,
             factors=self.factors,
             throttle=self.throttle,
-            clock=self.clock,
+            clock=self.checked_clock,
             randomness=self.randomness,
         )
 
@@ -440,7 +444,7 @@ class House:
             browser=browser,
             factors=self.factors,
             policy=self.policy,
-            clock=self.clock,
+            clock=self.checked_clock,
             issuer=issuer,
         )
         portal = PortalPages(
@@ -450,7 +454,7 @@ class House:
             browser=browser,
             policy=self.policy,
             audit=self.audit,
-            clock=self.clock,
+            clock=self.checked_clock,
             randomness=self.randomness,
             issuer=issuer,
             service=portal_service(browser.host, self.settings.site.portal_name),
@@ -458,7 +462,7 @@ class House:
         saml = SamlEndpoints(
             SamlParts(
                 idp=self.identity_provider,
-                providers=ServiceProviders(self.registry, self.clock),
+                providers=ServiceProviders(self.registry, self.checked_clock),
                 release=self.release,
                 keys=self.signing_keys,
                 signin=self.sign_in,
@@ -466,7 +470,7 @@ class House:
                 store=self.store,
                 audit=self.audit,
                 browser=browser,
-                clock=self.clock,
+                clock=self.checked_clock,
                 randomness=self.randomness,
             )
         )
@@ -536,10 +540,7 @@ class House:
 
     def ping_clock(self) -> None:
         """Our clock goes with the store's, which is the same for every node."""
-        ahead = self.clock() - self.store.now()
-        if abs(ahead) > MOST_DRIFT:
-            seconds = round(ahead.total_seconds())
-            raise Unavailable("clock", f"it is {seconds:+d} s from the store's: set it right")
+        self.checked_clock.look()
 
 
 def factors_of(settings: Settings) -> dict[FactorName, Factor]:
