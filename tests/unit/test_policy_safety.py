@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
+from itertools import chain, combinations
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_mfa.model import PASSWORD, Device, Page, ServiceId, Verification
+from idp_mfa.model import PASSWORD, BoundBy, Device, Page, ServiceId, Verification
 from idp_mfa.policy.assurance import SHIPPED_FACTORS, kinds_of, levels, reached
-from idp_mfa.policy.conditions import SUBJECTS, VERIFIED, ZONE, All, AnyOf, Not, OneOf
+from idp_mfa.policy.condition_reading import CONDITIONS
+from idp_mfa.policy.conditions import (
+    SUBJECTS,
+    All,
+    AnyOf,
+    HasValue,
+    Not,
+    OneOf,
+    looks_at_device,
+)
+from idp_mfa.policy.dated import During, WasBound, WasVerified
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.explain import explain
 from idp_mfa.policy.model import (
     Assurance,
+    Bound,
     Condition,
     Deny,
+    Enrol,
     EnrolFirst,
     Facts,
+    Grace,
     Permit,
     Policy,
     Refuse,
     Require,
     Rule,
     Skip,
+    Step,
     StepUp,
     ZoneName,
 )
 from idp_mfa.policy.zones import lookup
-from tests.unit.policy_facts import KINDS, NOW, facts, shown
+from tests.unit.policy_facts import AAL2, KINDS, MFA, NOW, facts, shown
 
 FACTORS = sorted(SHIPPED_FACTORS)
 GROUPS = ["student", "staff", "suspended"]
@@ -55,8 +71,27 @@ def subsets(of: list[Any], min_size: int = 0) -> st.SearchStrategy[frozenset[Any
 
 def leaf(names: list[str]) -> st.SearchStrategy[Condition]:
     return st.sampled_from(names).flatmap(
-        lambda name: subsets(WORDS[name], 1).map(lambda words: OneOf(SUBJECTS[name], words))
+        lambda name: (
+            subsets(WORDS[name], 1).map(lambda words: OneOf(SUBJECTS[name], words))
+            if name in WORDS
+            else PARTICULAR[name]
+        )
     )
+
+
+SPANS = st.sampled_from([timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)])
+TIMES = st.sampled_from([time(), time(6), time(9), time(22)])
+PARTICULAR: dict[str, st.SearchStrategy[Condition]] = {
+    "attribute": st.builds(HasValue, st.sampled_from(["title", "o"]), subsets(GROUPS, 1)),
+    "time": st.builds(
+        During, subsets(list(range(7)), 1), TIMES, TIMES, st.just(ZoneInfo("Asia/Tokyo"))
+    ),
+    "bound": st.builds(
+        WasBound, subsets(list(BoundBy)), subsets(FACTORS), st.sampled_from([None]) | SPANS
+    ),
+    "verified within": st.builds(WasVerified, subsets([PASSWORD, *FACTORS], 1), SPANS),
+}
+"""The conditions that take more than words."""
 
 
 def conditions(names: list[str]) -> st.SearchStrategy[Condition]:
@@ -76,6 +111,8 @@ OUTCOMES = (
         st.sampled_from([1, 2]),
     )
     | st.just(Refuse())
+    | st.builds(Enrol, subsets(FACTORS, 1))
+    | st.builds(Grace, st.sampled_from([NOW, NOW + timedelta(days=1)]))
 )
 
 
@@ -105,13 +142,24 @@ def requests(draw: st.DrawFn) -> Facts:
         zone=ZoneName(draw(st.sampled_from(["campus", "vpn", "outside", "unknown"]))),
         device=draw(st.sampled_from(Device)),
         country=draw(st.sampled_from([None, "JP", "FR", "KR"])),
+        attributes={
+            name: tuple(draw(subsets(GROUPS))) for name in sorted(draw(subsets(["title", "o"])))
+        },
+        bound={
+            name: tuple(
+                Bound(draw(st.sampled_from(BoundBy)), NOW - draw(AGES))
+                for _ in range(draw(st.integers(1, 2)))
+            )
+            for name in sorted(enrolled)
+        },
         unreadable=draw(st.booleans()),
         verified=tuple(shown(name, ago) for name, ago in verified),
         fresh_after=draw(st.sampled_from([None, NOW, NOW - timedelta(hours=1)])),
     )
 
 
-EVERY = list(SUBJECTS)
+EVERY = [*SUBJECTS, *PARTICULAR]
+SHOWN = ("verified", "verified within")
 
 
 @given(policies(EVERY), requests())
@@ -141,10 +189,53 @@ def test_an_unknown_network_is_never_let_in_on_the_password_alone(
         assert any(done.factor != PASSWORD for done in unknown.counting)
 
 
+LESS_KNOWN = (
+    {"zone": ZoneName("unknown"), "address": None},
+    {"country": None},
+    {"device": Device.UNKNOWN},
+    {"attributes": {}},
+    {"unreadable": True, "has_none": False},
+)
+
+
+@given(policies(EVERY), requests(), st.lists(st.sampled_from(LESS_KNOWN), min_size=1, unique_by=id))
+def test_a_fact_that_becomes_unknown_never_weakens(
+    policy: Policy, request: Facts, lost: list[dict[str, Any]]
+) -> None:
+    less = replace(request, **{name: value for one in lost for name, value in one.items()})
+    assert_no_weaker(policy, less, policy, request)
+
+
 @given(policies(EVERY), requests())
-def test_making_the_network_unknown_never_weakens(policy: Policy, request: Facts) -> None:
-    unknown = replace(request, zone=ZoneName("unknown"), address=None)
-    assert strictness(policy, unknown) >= strictness(policy, request)
+def test_what_a_browser_says_of_itself_never_weakens(policy: Policy, request: Facts) -> None:
+    """Whatever it says, it is asked no less than if no rule looked at it."""
+    blind = tuple(rule for rule in policy.rules if not looks_at_device(rule.when))
+    looking = tuple(
+        rule
+        for rule in policy.rules
+        if not looks_at_device(rule.when) or isinstance(rule.then, Require | Refuse)
+    )
+    assert_no_weaker(replace(policy, rules=looking), request, replace(policy, rules=blind), request)
+
+
+@given(policies(EVERY), requests())
+def test_nobody_is_let_in_who_has_to_set_up_first(policy: Policy, request: Facts) -> None:
+    if isinstance(decide(policy, request).decision, EnrolFirst):
+        assert request.has_none
+
+
+@given(policies(EVERY), requests())
+def test_a_grace_is_for_newcomers_at_the_sign_in_from_a_known_network(
+    policy: Policy, request: Facts
+) -> None:
+    decided = decide(policy, request)
+    match decided.decision, decided.steps:
+        case Permit(), (*_, Step(rule=Rule(then=Grace(until)))):
+            assert request.has_none
+            assert request.page is Page.SIGN_IN
+            assert request.zone != "unknown"
+            assert request.at < until
+            assert not set(request.acr_values) & {MFA, AAL2}
 
 
 @given(policies(EVERY), requests(), subsets(FACTORS))
@@ -159,7 +250,7 @@ def test_making_records_unreadable_never_lets_in(
         assert isinstance(decide(policy, request).decision, Permit)
 
 
-@given(policies([name for name in EVERY if name != VERIFIED.name]), requests(), st.data())
+@given(policies([name for name in EVERY if name not in SHOWN]), requests(), st.data())
 def test_what_is_asked_leads_in(policy: Policy, request: Facts, data: st.DataObject) -> None:
     """No dead end and no circle: whatever the user chooses, a few factors later they are in."""
     request = replace(request, fresh_after=None)
@@ -175,16 +266,20 @@ def test_what_is_asked_leads_in(policy: Policy, request: Facts, data: st.DataObj
         assert isinstance(decision, Permit | StepUp)
 
 
-def strictness(policy: Policy, request: Facts) -> int:
-    match decide(policy, request).decision:
-        case Permit():
-            return 0
-        case StepUp():
-            return 1
-        case EnrolFirst() | Deny():
-            return 2
+def assert_no_weaker(policy: Policy, request: Facts, than: Policy, known: Facts) -> None:
+    """Whatever is shown that lets in here would let in there too, and to no lower a class."""
+    names = sorted(known.enrolled)
+    for several in chain.from_iterable(combinations(names, n) for n in range(len(names) + 1)):
+        done = tuple(Verification(name, KINDS[name], (), NOW) for name in several)
+        here = replace(request, verified=(*request.verified, *done))
+        there = replace(known, verified=(*known.verified, *done))
+        let_in = decide(policy, here).decision
+        if isinstance(let_in, Permit):
+            would = decide(than, there).decision
+            assert isinstance(would, Permit), (several, would)
+            assert would.acr == let_in.acr
 
 
 def test_the_words_tried_here_are_those_of_every_condition() -> None:
     assert set(WORDS) == set(SUBJECTS)
-    assert ZONE.name in WORDS
+    assert {*WORDS, *PARTICULAR} - {"verified within"} == set(CONDITIONS)
