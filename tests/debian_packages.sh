@@ -3,7 +3,8 @@
 set -eu
 
 wanted="slapd ldap-utils redis-server nginx-light apache2 libapache2-mod-shib
-libapache2-mod-auth-mellon chromium xmlsec1 fonts-noto-cjk faketime oathtool python3-venv"
+libapache2-mod-auth-mellon chromium xmlsec1 fonts-noto-cjk faketime oathtool slowhttptest
+python3-venv"
 
 present() {
     dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed

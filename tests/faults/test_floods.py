@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from statistics import median
 
+import pytest
 import requests
 
 from tests.bench.processes import Process
 from tests.faults.pair import Pair
 from tests.faults.stand import Stand
 from tests.protocol.attacked import carried
+from tests.simulators.person import Person
 
 SLOW_CONNECTIONS = 100
 CUT_SECONDS = 10.0
+ATTACK_SECONDS = 16
+ATTACK_CONNECTIONS = 150
+SLOW_HEADERS = ("-H",)
+SLOW_BODY = ("-B", "-s", "8192")
+SLOW_READ = ("-X", "-k", "3", "-w", "10", "-y", "20", "-n", "5", "-z", "32")
 
 
 def connected(pair: Pair) -> ssl.SSLSocket:
@@ -67,6 +78,49 @@ def test_who_drips_a_request_is_cut_and_keeps_nobody_waiting(pair: Pair) -> None
             while drips[0].recv(1000):
                 pass
         assert time.monotonic() - began < CUT_SECONDS + 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [(SLOW_HEADERS, "/"), (SLOW_BODY, "/saml/sso"), (SLOW_READ, "/")],
+    ids=["headers", "body", "read"],
+)
+def test_under_slowhttptest_people_sign_in_as_usual(
+    pair: Pair, kind: Sequence[str], path: str
+) -> None:
+    program = shutil.which("slowhttptest")
+    if program is None:
+        pytest.skip("no slowhttptest here")
+    people = pair.site.people(80)
+    usual = median(timed(pair, people.pop()) for _ in range(5))
+    command = (program, *kind, "-c", str(ATTACK_CONNECTIONS), "-r", "100", "-i", "2")
+    where = ("-l", str(ATTACK_SECONDS), "-p", "3", "-u", f"{pair.origin}{path}")
+    attack = subprocess.Popen((*command, *where), stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(2)
+        meanwhile = []
+        while attack.poll() is None and people:
+            meanwhile.append(timed(pair, people.pop()))
+            time.sleep(0.2)
+        said, _ = attack.communicate(timeout=60)
+    finally:
+        attack.kill()
+        attack.wait()
+    print(f"usual {usual:.3f} s, under attack {median(meanwhile):.3f} s of {len(meanwhile)}")  # noqa: T201
+    assert len(meanwhile) >= 10
+    assert median(meanwhile) < max(3 * usual, 1.0)
+    assert set(re.findall(r"service available:[^A-Z]*(YES|NO)", said)) == {"YES"}, said[-1000:]
+    if kind is SLOW_HEADERS:
+        assert "No open connections left" in said, "each is cut after 10 s"
+
+
+def timed(pair: Pair, person: Person) -> float:
+    """Seconds of a whole sign-in, in which nothing failed."""
+    visitor, began = pair.visitor(), time.monotonic()
+    done = visitor.sign_in(person)
+    assert carried(done.page)
+    assert not done.failed
+    return time.monotonic() - began
 
 
 def test_huge_requests_are_refused_and_leave_nothing_in_memory(pair: Pair) -> None:
