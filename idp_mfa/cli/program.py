@@ -14,6 +14,8 @@ from idp_mfa.cli.house import Program
 from idp_mfa.cli.key import key
 from idp_mfa.cli.metadata import metadata
 from idp_mfa.cli.policy import policy
+from idp_mfa.cli.policy_diff import diff
+from idp_mfa.cli.policy_prove import prove
 from idp_mfa.cli.policy_replay import replay
 from idp_mfa.cli.policy_versions import activate, history, rollback, shadow
 from idp_mfa.cli.serve import serve
@@ -38,7 +40,7 @@ def program(context: click.Context, config: Path) -> None:
     context.obj = Program(config)
 
 
-for command in (replay, activate, rollback, history, shadow):
+for command in (prove, diff, replay, activate, rollback, history, shadow):
     policy.add_command(command)
 for command in (serve, demo, check, policy, sp, user, key, audit, metadata):
     program.add_command(command)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from idp_mfa.model import Refusal
 from idp_mfa.policy.cases import Given
-from idp_mfa.policy.conditions import All, AnyOf, Not
+from idp_mfa.policy.conditions import All, AnyOf, Not, OneOf
 from idp_mfa.policy.model import (
     Condition,
     Decided,
@@ -32,12 +32,14 @@ Label = TypeVar("Label", bound=Hashable)
 class Dimension:
     """Something in which requests differ, called as conditions call it.
 
-    Of all values there can be, ``values`` has one for each that the policy can tell from others.
+    Of all values there can be, ``values`` has one for each that the policy can tell from others;
+    ``told`` says in the policy's words what a value stands for that does not say it itself.
     """
 
     name: str
     values: tuple[Value, ...]
-    put: Callable[[Given, Value], Given]
+    put: Callable[[Given, Any], Given]
+    told: Mapping[Any, str] = field(default_factory=dict)
 
 
 Space = Sequence[Dimension]
@@ -145,6 +147,8 @@ def certificate(when: Condition, facts: Facts, rank: Mapping[str, int]) -> froze
             return _of_parts(parts, when.truth(facts), Truth.TRUE, facts, rank)
         case Not(part):
             return certificate(part, facts, rank)
+        case OneOf(subject):
+            return frozenset({subject.name})
         case _:
             return frozenset({when.match(facts).condition})
 

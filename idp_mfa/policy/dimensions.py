@@ -13,7 +13,7 @@ from idp_mfa.policy.assurance import levels
 from idp_mfa.policy.cases import LONG_AGO, Given, Standing, facts_given
 from idp_mfa.policy.cells import Dimension, Point, Space, Value
 from idp_mfa.policy.conditions import HasValue, OneOf, leaves
-from idp_mfa.policy.dated import Before, During, WasBound, WasVerified
+from idp_mfa.policy.dated import Before, During, WasBound, WasVerified, span
 from idp_mfa.policy.model import (
     UNKNOWN,
     Bound,
@@ -132,7 +132,9 @@ def space(
         *(_attribute(name, words) for name, words in sorted(named.attributes.items())),
     ]
     if named.bindings:
-        dimensions.append(Dimension("bound", _bindings(named.bindings, factors), _put_bound))
+        proofs = _bindings(named.bindings, factors)
+        told = {(by, age): f"by {by.value} {span(age)} ago" for by, age in proofs}
+        dimensions.append(Dimension("bound", proofs, _put_bound, told))
     if words := named.words("device"):
         devices = (Device.UNKNOWN, *(one for one in Device if one.value in words))
         others = [one for one in Device if one not in devices]
@@ -140,15 +142,16 @@ def space(
     if words := named.words("country"):
         dimensions.append(Dimension("country", (None, "", *sorted(words)), _put("country")))
     if named.times:
-        dimensions.append(Dimension("time", tuple(moments(named.times, at)), _put("at")))
+        windows = dict(moments(named.times, at))
+        dimensions.append(Dimension("time", tuple(windows), _put("at"), windows))
     return tuple(_with_people(one, people) for one in dimensions)
 
 
 def zones(policies: Sequence[Policy], at: datetime) -> Dimension:
     """The zones, one of each policy, in which some address really is; with an address of each."""
     found: dict[tuple[ZoneName, ...], Span] = {}
-    for span in spans(policies, at):
-        found.setdefault(span.zones, span)
+    for one in spans(policies, at):
+        found.setdefault(one.zones, one)
     nowhere = tuple(UNKNOWN for _ in policies)
     return Dimension(
         "zone",
@@ -181,9 +184,12 @@ def person(account: Account, named: Named, factors: Factors, at: datetime) -> Po
     return point
 
 
-def moments(times: Sequence[During | Before], at: datetime) -> Iterator[datetime]:
-    """The present, and one moment of the coming week for each other answer of the conditions."""
-    found = set[tuple[object, ...]]()
+def moments(times: Sequence[During | Before], at: datetime) -> Iterator[tuple[datetime, str]]:
+    """The present, and one moment of the coming week for each other answer of the conditions.
+
+    With each the conditions that are true then.
+    """
+    found = set[tuple[Truth, ...]]()
     edges = [at]
     for one in times:
         if isinstance(one, During):
@@ -198,7 +204,8 @@ def moments(times: Sequence[During | Before], at: datetime) -> Iterator[datetime
         answer = tuple(one.truth(facts) for one in times)
         if answer not in found:
             found.add(answer)
-            yield edge
+            held = (one.match(facts).wanted for one in times if one.truth(facts) is Truth.TRUE)
+            yield edge, "; ".join(held)
 
 
 # -- values ----------------------------------------------------------------------------------
