@@ -379,6 +379,16 @@ def test_the_desks_unlock_opens_the_account_at_once(store: MemoryStore) -> None:
         assert spend(store, *answers(40, place)[20:]) == 5
 
 
+def test_the_desks_unlock_forgets_the_failures_in_a_row_and_those_that_warn(
+    store: MemoryStore,
+) -> None:
+    for counted in (THROTTLE.in_a_row(ALICE), THROTTLE.warning(ALICE)):
+        spend(store, *[(counted,)] * 200)
+    store.clear(THROTTLE.of_user(ALICE))
+    assert spend(store, *[(THROTTLE.in_a_row(ALICE),)] * 200) == 100
+    assert spend(store, *[(THROTTLE.warning(ALICE),)] * 200) == 10
+
+
 def test_a_new_device_has_ten_tries(store: MemoryStore) -> None:
     assert spend(store, *[THROTTLE.enrolment(CredentialId("one"))] * 30) == 10
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp_mfa.factor import Accepted, Challenge, Enrolled, Rejected, Rejection, Response, StepSpend
-from idp_mfa.factors.totp import NAME, Totp, matching_steps
+from idp_mfa.factors.totp import NAME, Totp, code_at, matching_steps
 from idp_mfa.model import (
+    Amr,
     BoundBy,
     Credential,
     CredentialId,
@@ -23,6 +24,7 @@ from idp_mfa.model import (
     FactorKind,
     User,
     UserId,
+    Verification,
 )
 from idp_mfa.typed_code import six_digits
 
@@ -65,6 +67,7 @@ def answer(code: str, at: datetime = AT, *credentials: Credential) -> Accepted |
 )
 def test_rfc_6238_appendix_b(seconds: int, code: str) -> None:
     at = datetime.fromtimestamp(seconds, UTC)
+    assert code_at(credential(), at) == code
     accepted = answer(code, at)
     assert isinstance(accepted, Accepted)
     assert isinstance(accepted.spend, StepSpend)
@@ -116,6 +119,16 @@ def test_what_people_type_is_six_digits(typed: str) -> None:
     assert six_digits(typed) == "123456"
 
 
+def test_every_full_width_digit_is_a_digit() -> None:
+    assert six_digits("０１２３４５") == "012345"
+    assert six_digits("４５６７８９") == "456789"
+
+
+def test_blanks_may_be_many_and_not_endless() -> None:
+    assert six_digits("123456" + " " * 58) == "123456"
+    assert six_digits("123456" + " " * 59) is None
+
+
 @pytest.mark.parametrize(
     "typed",
     [
@@ -131,6 +144,9 @@ def test_what_people_type_is_six_digits(typed: str) -> None:
         "+12345",
         "1" * 10000,
         "12345\x00",
+        "123456X",
+        "１２３４５／",
+        "１２３４５：",
     ],
 )
 def test_other_scripts_and_lengths_are_no_code(typed: str) -> None:
@@ -157,9 +173,44 @@ def test_the_credential_that_answered_is_named() -> None:
     other = credential(base64.b32encode(b"abcdefghijabcdefghij").decode(), "two")
     accepted = answer(pyotp.TOTP(other.secret["key"]).at(AT), AT, credential(), other)
     assert isinstance(accepted, Accepted)
-    assert accepted.verification.credential_id == "two"
-    assert accepted.verification.kinds == {FactorKind.POSSESSION}
-    assert accepted.verification.amr == ("otp",)
+    assert accepted.verification == Verification(
+        NAME, frozenset({FactorKind.POSSESSION}), (Amr("otp"),), AT, CredentialId("two")
+    )
+
+
+def test_what_is_spent_is_the_step_of_that_credential_for_longer_than_it_lives() -> None:
+    accepted = answer(pyotp.TOTP(KEY).at(AT))
+    assert isinstance(accepted, Accepted)
+    assert accepted.spend == StepSpend(
+        CredentialId("one"),
+        int(AT.timestamp()) // 30,
+        timedelta(minutes=10),
+        timedelta(seconds=30),
+    )
+
+
+@pytest.mark.parametrize("at", [62075368, 62075369])
+def test_a_code_that_two_steps_share_is_spent_for_both(at: int) -> None:
+    """Once in a million; the earlier step alone would leave the same digits good again."""
+    accepted = answer("235522", datetime.fromtimestamp(at * 30, UTC))
+    assert isinstance(accepted, Accepted)
+    assert isinstance(accepted.spend, StepSpend)
+    assert accepted.spend.number == 62075369
+
+
+def test_a_key_that_is_held_twice_still_signs_in() -> None:
+    code = pyotp.TOTP(KEY).at(AT)
+    assert isinstance(answer(code, AT, credential(), credential(id="two")), Accepted)
+
+
+def test_the_question_is_for_this_factor_and_sends_nothing() -> None:
+    assert TOTP.challenge((credential(),), os.urandom) == Challenge(NAME)
+
+
+def test_an_answer_without_a_code_is_none() -> None:
+    assert TOTP.verify(Challenge(NAME), Response({}), (credential(),), AT) == Rejected(
+        Rejection.MALFORMED
+    )
 
 
 def test_no_credential_is_never_right() -> None:
@@ -180,11 +231,17 @@ def test_a_set_up_is_complete_only_with_a_code_of_its_own_key() -> None:
     right = TOTP.complete_enrolment(begun, Response({"code": pyotp.TOTP(key).at(AT)}), AT)
     assert isinstance(right, Enrolled)
     assert right.credential.state is CredentialState.ACTIVE
+    assert right.accepted.verification.credential_id == right.credential.id
 
 
 def test_the_uri_is_what_every_app_reads() -> None:
     empty = replace(credential(), state=CredentialState.UNFINISHED, secret={})
-    uri = urlsplit(TOTP.begin_enrolment(ALICE, empty, os.urandom).shown["uri"])
+    shown = TOTP.begin_enrolment(ALICE, empty, os.urandom).shown
+    assert (shown["issuer"], shown["account"]) == ("OMU(2026-04)", "alice@student")
+    # As the apps' own documents write it: brackets and the at sign stand for themselves.
+    assert shown["uri"].startswith("otpauth://totp/OMU(2026-04):alice@student?secret=")
+    assert "&issuer=OMU(2026-04)&" in shown["uri"]
+    uri = urlsplit(shown["uri"])
     assert (uri.scheme, uri.netloc) == ("otpauth", "totp")
     assert unquote(uri.path) == "/OMU(2026-04):alice@student"
     asked = parse_qs(uri.query)
