@@ -14,6 +14,8 @@ from idp_mfa.ports import (
     CredentialStore,
     Directory,
     StateStore,
+    Unavailable,
+    Window,
 )
 from idp_mfa.throttle import Throttle
 
@@ -24,6 +26,25 @@ class Reset:
 
     removed: tuple[Credential, ...]
     reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCodes:
+    """Codes that did not count, behind a right password: somebody may have that password.
+
+    ``lately`` is counted up to ``warned_at``, when its owner was told by mail; ``in_a_row`` up to
+    ``disabled_at``, when the factor is disabled.
+    """
+
+    lately: int
+    warned_at: int
+    in_a_row: int
+    disabled_at: int
+
+    @property
+    def owner_was_told(self) -> bool:
+        """Whether the mail was queued."""
+        return self.lately >= self.warned_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +64,12 @@ class HelpDesk:
         """One person, by what was typed, as they stand where changes are written."""
         found = self.directory.find(login)
         return None if found is None else self.directory.read(found.user.id)
+
+    def wrong_codes(self, account: Account) -> WrongCodes:
+        """What the limits know of somebody's codes."""
+        lately = self.throttle.warning(account.user.id)
+        in_a_row = self.throttle.in_a_row(account.user.id)
+        return WrongCodes(self._spent(lately), lately.limit, self._spent(in_a_row), in_a_row.limit)
 
     def unlock(self, account: Account, actor: str, reason: str) -> Reference:
         """Forget the tries that were spent; a factor that was disabled stays so."""
@@ -71,6 +98,12 @@ class HelpDesk:
         reference = self._record_reset(account, actor, reason, "everything", removed)
         answer = self.credentials.clear(account.user.id, account.credentials)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
+
+    def _spent(self, window: Window) -> int:
+        kept = self.store.get(window.key)
+        if kept is not None and not kept.isdigit():
+            raise Unavailable("store", "a counter holds no number")
+        return int(kept or 0)
 
     def _record_reset(
         self,

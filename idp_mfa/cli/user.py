@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from idp_mfa.cli.house import Program, as_json, echo_json, fail, no, reason
-from idp_mfa.helpdesk import Reset
+from idp_mfa.helpdesk import Reset, WrongCodes
 from idp_mfa.model import Account, FactorName
 from idp_mfa.ports import Unavailable
 
@@ -20,8 +22,9 @@ def user() -> None:
 @as_json
 @click.pass_obj
 def show(program: Program, login: str, as_json: bool) -> None:
-    """Show a person: standing, groups and factors; never a secret."""
+    """Show a person: standing, groups, factors and wrong codes; never a secret."""
     account = _account(program, login)
+    wrong_codes = _wrong_codes(program, account)
     told: dict[str, object] = {
         "login": account.user.login,
         "id": account.user.id,
@@ -40,12 +43,13 @@ def show(program: Program, login: str, as_json: bool) -> None:
             for one in account.credentials.records
         ],
         "unreadable": account.credentials.unreadable,
+        "wrong_codes": None if wrong_codes is None else asdict(wrong_codes),
     }
     if as_json:
         echo_json(told)
         return
     for key, value in told.items():
-        if key != "factors":
+        if key not in {"factors", "wrong_codes"}:
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             click.echo(f"{key + ':':21}{shown}")
     for one in account.credentials.records:
@@ -53,6 +57,8 @@ def show(program: Program, login: str, as_json: bool) -> None:
             f"{'factor:':21}{one.factor}, {one.state.value}, {one.label}, "
             f"since {one.bound_at:%Y-%m-%d %H:%M} UTC by {one.bound_by.value}"
         )
+    if wrong_codes is not None:
+        click.echo(f"{'wrong codes:':21}{_told(wrong_codes)}")
 
 
 @user.command()
@@ -88,6 +94,22 @@ def reset(program: Program, login: str, factor: str | None, everything: bool, re
         f"{len(done.removed)} record(s) taken from {account.user.login} "
         f"(reference {done.reference})"
     )
+
+
+def _told(found: WrongCodes) -> str:
+    told = "; the owner was told by mail" if found.owner_was_told else ""
+    return (
+        f"{found.lately} lately behind the right password, {found.in_a_row} in a row "
+        f"(at {found.disabled_at} the factor is disabled){told}"
+    )
+
+
+def _wrong_codes(program: Program, account: Account) -> WrongCodes | None:
+    try:
+        return program.house.helpdesk.wrong_codes(account)
+    except Unavailable as error:
+        click.echo(f"wrong codes are not known: {error.why}", err=True)
+        return None
 
 
 def _account(program: Program, login: str) -> Account:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
 
+from tests.faults.stand import wait_until
 from tests.protocol.conftest import CAMPUS, OFF_CAMPUS
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
@@ -25,7 +28,10 @@ def idp(directory: slapd.Slapd) -> Iterator[Idp]:
     with (
         valkey.running(STORE) as store,
         identity_provider(
-            free_port(), directory=directory, store=store, more={"limits": {}}
+            free_port(),
+            directory=directory,
+            store=store,
+            more={"limits": {}, "mail": {"folder": "letters"}},
         ) as provider,
     ):
         yield provider
@@ -50,6 +56,25 @@ def wrong_password(agent: UserAgent, login: str) -> Page:
 def events(idp: Idp, name: str) -> list[dict[str, Any]]:
     lines = (idp.folder / "audit.jsonl").read_text("utf-8").splitlines()
     return [line for line in map(json.loads, lines) if line["event"] == name]
+
+
+IN_A_ROW = {"disabled_at": 100}
+
+
+def desk_sees(idp: Idp, person: Person) -> dict[str, int]:
+    """What the help desk is shown of wrong codes."""
+    shown = json.loads(idp.must("user", "show", person.login, "--json"))
+    assert isinstance(shown["wrong_codes"], dict)
+    return shown["wrong_codes"]
+
+
+def letters_to(idp: Idp, person: Person) -> list[str]:
+    """What was mailed to somebody."""
+    mails = (
+        message_from_bytes(file.read_bytes(), policy=default)
+        for file in (idp.folder / "letters").glob("*.eml")
+    )
+    return [str(mail) for mail in mails if person.login in str(mail["To"])]
 
 
 def test_five_wrong_codes_end_a_sign_in_and_the_next_one_waits(idp: Idp, person: Person) -> None:
@@ -124,15 +149,26 @@ def test_nobody_is_answered_like_somebody(idp: Idp) -> None:
 def test_the_tenth_wrong_code_behind_a_right_password_warns_its_owner(
     idp: Idp, person: Person
 ) -> None:
+    """AuthQuake: whoever has the password has ten guesses before its owner and the desk know."""
     before = len(events(idp, "wrong-codes.repeated"))
     hers = UserAgent(idp.origin, OFF_CAMPUS)
     assert person.sign_in(begun(hers)).mark == "portal.home"
     hers.session.cookies.pop("idp", None)
+    assert desk_sees(idp, person) == {"lately": 0, "warned_at": 10, **IN_A_ROW, "in_a_row": 0}
     for agent in (UserAgent(idp.origin, ELSEWHERE), hers):
+        assert letters_to(idp, person) == []
         page = person.give_password(begun(agent))
         for _ in range(5):
             page = wrong_code(page)
     assert len(events(idp, "wrong-codes.repeated")) == before + 1
+    wait_until(lambda: letters_to(idp, person) != [])
+    (letter,) = letters_to(idp, person)
+    assert "000000" not in letter
+    assert person.password not in letter
+    assert desk_sees(idp, person) == {"lately": 10, "warned_at": 10, **IN_A_ROW, "in_a_row": 10}
+    shown = idp.must("user", "show", person.login)
+    assert "10 lately behind the right password, 10 in a row" in shown
+    assert "the owner was told by mail" in shown
 
 
 def test_parallel_guesses_over_all_workers_are_no_more_than_allowed(
