@@ -217,21 +217,12 @@ def test_a_hanging_daemon_costs_one_second_once(path: Path, trail_of: Opener) ->
 # -- the window ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[None, *Kind], ids=lambda k: k.value if k else "memory")
-def server(request: pytest.FixtureRequest) -> Iterator[StoreServer | None]:
-    if request.param is None:
-        yield None
-    else:
-        with valkey.running(request.param) as running:
-            yield running
-
-
 @pytest.fixture
-def window(server: StoreServer | None) -> Iterator[AuditWindow]:
-    if server is None:
+def window(server_if_any: StoreServer | None) -> Iterator[AuditWindow]:
+    if server_if_any is None:
         yield MemoryWindow(4)
     else:
-        with connected_to(server) as ours:
+        with connected_to(server_if_any) as ours:
             yield RedisAuditWindow(ours, 4, timedelta(minutes=1))
 
 

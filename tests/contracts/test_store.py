@@ -23,25 +23,15 @@ from tests.contracts.store_acts import (
     sleep_until,
     throttled,
 )
-from tests.servers import valkey
-from tests.servers.valkey import Kind, StoreServer
-
-
-@pytest.fixture(scope="module", params=[None, *Kind], ids=lambda k: k.value if k else "memory")
-def server(request: pytest.FixtureRequest) -> Iterator[StoreServer | None]:
-    if request.param is None:
-        yield None
-    else:
-        with valkey.running(request.param) as running:
-            yield running
+from tests.servers.valkey import StoreServer
 
 
 @pytest.fixture
-def store(server: StoreServer | None) -> Iterator[StateStore]:
-    if server is None:
+def store(server_if_any: StoreServer | None) -> Iterator[StateStore]:
+    if server_if_any is None:
         yield MemoryStore(now)
     else:
-        with connected_to(server) as ours:
+        with connected_to(server_if_any) as ours:
             yield RedisStore(ours)
 
 

@@ -14,26 +14,12 @@ from idp_mfa.store.options import RedisOptions
 from idp_mfa.store.redis import RedisAuditWindow, RedisServer, RedisStore
 from tests.contracts.store_acts import (
     MINUTE,
-    connected_to,
     every_verb,
     refused,
     reserved,
 )
 from tests.servers import certificates, foreground, valkey
 from tests.servers.valkey import Kind, StoreServer
-
-
-@pytest.fixture(scope="module", params=list(Kind), ids=lambda kind: kind.value)
-def server(request: pytest.FixtureRequest) -> Iterator[StoreServer]:
-    with valkey.running(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-def connected(server: StoreServer) -> Iterator[RedisServer]:
-    with connected_to(server) as ours:
-        yield ours
-
 
 # -- what a server must be ---------------------------------------------------------------------
 

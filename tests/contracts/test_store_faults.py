@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from types import FrameType
 
 import pytest
@@ -30,18 +29,6 @@ from tests.contracts.store_acts import (
 )
 from tests.servers import foreground, valkey
 from tests.servers.valkey import Kind, StoreServer
-
-
-@pytest.fixture(scope="module", params=list(Kind), ids=lambda kind: kind.value)
-def server(request: pytest.FixtureRequest) -> Iterator[StoreServer]:
-    with valkey.running(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-def connected(server: StoreServer) -> Iterator[RedisServer]:
-    with connected_to(server) as ours:
-        yield ours
 
 
 @pytest.fixture
