@@ -76,7 +76,7 @@ from idp_mfa.web.signin import SignInPages
 from idp_mfa.yaml_document import Problem, Problems, read
 
 if TYPE_CHECKING:
-    from idp_mfa.metrics import Facts, Metrics
+    from idp_mfa.metrics import Facts, KeyFacts, Metrics, StoreMemory
 
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
@@ -508,7 +508,20 @@ class House:
             return frozenset()
 
     def _facts(self) -> Facts:
-        from idp_mfa.metrics import Facts, KeyFacts
+        from idp_mfa.metrics import Facts
+
+        server = self.settings.server
+        return Facts(
+            parts={name: _is_there(ping) for name, ping in self.pings().items()},
+            policy=self.policy().version[:12],
+            # What does not load is told by its part.
+            keys=_or((), self._key_facts),
+            threads=server.workers * server.threads,
+            store_memory=_or(None, self._store_memory),
+        )
+
+    def _key_facts(self) -> tuple[KeyFacts, ...]:
+        from idp_mfa.metrics import KeyFacts
 
         signing = (
             KeyFacts(
@@ -524,13 +537,13 @@ class House:
             KeyFacts("sealing", kid, state, made, None)
             for kid, state, made in self.sealing_keys.rows()
         )
-        server = self.settings.server
-        return Facts(
-            parts={name: _is_there(ping) for name, ping in self.pings().items()},
-            policy=self.policy().version[:12],
-            keys=(*signing, *sealing),
-            threads=server.workers * server.threads,
-        )
+        return (*signing, *sealing)
+
+    def _store_memory(self) -> StoreMemory:
+        from idp_mfa.metrics import StoreMemory
+
+        facts = self.store_server.check_policy()
+        return StoreMemory(facts.memory_used, facts.memory_limit)
 
     def ping_keys(self) -> None:
         """The keys that sign and seal load."""
@@ -554,11 +567,18 @@ def factors_of(settings: Settings) -> dict[FactorName, Factor]:
 
 
 def _is_there(ping: Callable[[], None]) -> bool:
-    try:
+    def answers() -> bool:
         ping()
+        return True
+
+    return _or(False, answers)
+
+
+def _or(otherwise: T, look: Callable[[], T]) -> T:
+    try:
+        return look()
     except Unavailable:
-        return False
-    return True
+        return otherwise
 
 
 def _usable(found: T | Problems) -> T:

@@ -46,6 +46,14 @@ class KeyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreMemory:
+    """In bytes; a limit of 0 is none."""
+
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """How this node stands when it is asked."""
 
@@ -53,6 +61,7 @@ class Facts:
     policy: str
     keys: tuple[KeyFacts, ...]
     threads: int
+    store_memory: StoreMemory | None
 
 
 class Metrics:
@@ -208,7 +217,11 @@ class Metrics:
                 ends.add_metric([key.id, key.state], key.ends.timestamp())
         threads = GaugeMetricFamily("idp_mfa_threads", "Requests that can be answered at once")
         threads.add_metric([], facts.threads)
-        return (up, policy, age, ends, threads)
+        memory = GaugeMetricFamily("idp_mfa_store_memory_bytes", "Of the store", labels=["of"])
+        if facts.store_memory is not None:
+            memory.add_metric(["used"], facts.store_memory.used)
+            memory.add_metric(["limit"], facts.store_memory.limit)
+        return (up, policy, age, ends, threads, memory)
 
     def _factor(self, name: object) -> str:
         return _one_of(self._limited, name)

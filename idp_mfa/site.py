@@ -10,6 +10,16 @@ from zoneinfo import ZoneInfo
 _ORIGIN = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
 
 
+READABLE = 4.5
+"""The contrast that text needs (WCAG 2.2, 1.4.3)."""
+
+WHITE = "#ffffff"
+NEAR_BLACK = "#1c1a14"
+"""The colour of text in the style sheet."""
+
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
     """The institution's own names, colour and links, each text keyed by language."""
@@ -43,6 +53,19 @@ class SiteOptions:
         except (ValueError, KeyError):
             raise ValueError("timezone must be a name such as Asia/Tokyo") from None
 
+    @property
+    def contrast(self) -> float | None:
+        """Of the text on the password page's band; None for a colour not written #RRGGBB.
+
+        That text is white if ``brand_ink`` is, else near black.
+        """
+        ink = WHITE if self.brand_ink.lower() in ("#fff", "#ffffff", "white") else NEAR_BLACK
+        brand, text = _luminance(self.brand), _luminance(ink)
+        if brand is None or text is None:
+            return None
+        low, high = sorted((brand, text))
+        return (high + 0.05) / (low + 0.05)
+
     def in_language(self, language: str) -> Site:
         """For a page in one language; a text that is missing there is told in another."""
         return Site(
@@ -73,3 +96,14 @@ class Site:
 
 def _text(texts: Mapping[str, str], language: str) -> str:
     return texts.get(language) or next(iter(texts.values()), "")
+
+
+def _luminance(colour: str) -> float | None:
+    """Relative luminance (WCAG 2.2)."""
+    if not _COLOUR.fullmatch(colour):
+        return None
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    )
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)

@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from idp_mfa.cli.policy_standing import standing
 from idp_mfa.compose import House
 from idp_mfa.ports import Unavailable
+from idp_mfa.site import READABLE, SiteOptions
+from idp_mfa.store.options import RedisOptions
+from idp_mfa.store.redis.server import ServerFacts
 
 Look = Callable[[], "str | Notice"]
 
@@ -17,6 +20,10 @@ _STAGES = (
     (timedelta(days=30), "publish the next key now (idp-mfa key rotate)"),
     (timedelta(days=60), "plan its successor (idp-mfa key rotate)"),
 )
+
+
+FULL_SOON = 0.7
+"""Of the store's memory: a full one takes no writes, and nobody signs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,8 @@ def checks(house: House) -> Mapping[str, Look]:
     """Each part; ``Unavailable`` when it is not there."""
     return {
         "settings": lambda: house.settings.base_url,
+        "contact": lambda: contact(house.settings.site),
+        "colours": lambda: colours(house.settings.site),
         "policy": lambda: _policy(house),
         "sealing key": lambda: _sealing_key(house),
         "signing key": lambda: f"{house.signing_keys.keys().active.id} signs",
@@ -62,6 +71,34 @@ def certificate(ends: datetime, now: datetime) -> str | Notice:
     return f"ends on {ends:%Y-%m-%d}"
 
 
+def contact(site: SiteOptions) -> str | Notice:
+    """Whom the pages name when something went wrong."""
+    return site.contact_url or Notice("pages name nobody to ask: set site.contact_url")
+
+
+def colours(site: SiteOptions) -> str | Notice:
+    """Whether the text on the institution's colour can be read (WCAG 2.2, 1.4.3)."""
+    ratio = site.contrast
+    if ratio is None:
+        return Notice(f"site.brand {site.brand!r} is not written as #RRGGBB")
+    if ratio < READABLE:
+        return Notice(
+            f"site.brand_ink on site.brand has a contrast of {ratio:.1f}:1, less than {READABLE}:1"
+        )
+    return f"{ratio:.1f}:1"
+
+
+def store(facts: ServerFacts, options: RedisOptions) -> str | Notice:
+    """What a store that can be used says, and what may become trouble."""
+    trouble = []
+    if options.in_clear:
+        trouble.append("it is reached in clear over a network: use rediss:// or a socket")
+    if facts.memory_limit and facts.memory_used >= FULL_SOON * facts.memory_limit:
+        trouble.append(f"{facts.memory_used / facts.memory_limit:.0%} of its memory is used")
+    name = f"{facts.name} {facts.version}"
+    return Notice("; ".join((name, *trouble))) if trouble else f"{name}, nothing is evicted"
+
+
 def _policy(house: House) -> str | Notice:
     found = standing(house)
     return Notice(found.says) if found.soon else found.says
@@ -90,9 +127,8 @@ def _answers(ping: Callable[[], None]) -> str:
     return "answers"
 
 
-def _store(house: House) -> str:
-    facts = house.store_server.check_policy()
-    return f"{facts.name} {facts.version}, nothing is evicted"
+def _store(house: House) -> str | Notice:
+    return store(house.store_server.check_policy(), house.settings.store)
 
 
 def _mail(house: House) -> str | Notice:
