@@ -13,9 +13,10 @@ import itertools
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import redis
@@ -235,6 +236,7 @@ def attacked() -> Iterator[Attacked]:
                 "audit": {"file": str(place / "audit.jsonl")},
                 "directory": {"ldap": _impatient(directory)},
                 "limits": {**WIDE, "password_burst": 10},
+                "mail": {"folder": str(place / "outbox")},
             },
         ) as idp,
     ):
@@ -262,6 +264,32 @@ def another_node(site: Attacked) -> Iterator[str]:
         ready=lambda: listening(port),
     ):
         yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def another_setting(site: Attacked, changed: Mapping[str, Any]) -> Iterator[Attacked]:
+    """The same provider with other settings, at an address of its own."""
+    with folder("setting") as place:
+        port = free_port()
+        origin = f"http://127.0.0.1:{port}"
+        settings = yaml.safe_load((site.idp.folder / "idp_mfa.yaml").read_text())
+        settings = {
+            **settings,
+            "base_url": origin,
+            "server": {**settings["server"], "bind": f"127.0.0.1:{port}"},
+            **changed,
+        }
+        # Its paths count from where the first one's settings are.
+        for name in ("secrets", "registry"):
+            (place / name).symlink_to(site.idp.folder / name)
+        (place / "idp_mfa.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
+        with running(
+            (*PROGRAM, "--config", str(place / "idp_mfa.yaml"), "serve"),
+            log=place / "serve.out",
+            ready=lambda: listening(port),
+        ) as pid:
+            idp = replace(site.idp, origin=origin, port=port, folder=place, pid=pid)
+            yield replace(site, idp=idp)
 
 
 def _impatient(directory: Slapd) -> dict[str, object]:
