@@ -45,7 +45,7 @@ FAILS_ITS_TEST = """version: 1
 rules:
   - { name: lax, when: { page: sign-in }, then: skip }
 tests:
-  - { name: outside asks, from: 203.0.113.1, expect: ask }
+  - { name: outside asks, given: { from: 203.0.113.1 }, expect: { outcome: ask } }
 """
 
 
@@ -209,10 +209,16 @@ def test_a_decision_asks_the_store_for_nothing(site: Site) -> None:
 def test_what_is_not_well_replaces_nothing(site: Site) -> None:
     node = site.node("a")
     node.activate("good")
-    for bad in ("rules: [", "", FAILS_ITS_TEST, "version: 1\nrules: []\n"):
+    for bad, why in (
+        ("rules: [", ""),
+        ("", "a policy needs `rules`"),
+        (FAILS_ITS_TEST, "'outside asks' fails"),
+        ("version: 1\nrules: []\n", "everybody would be denied"),
+    ):
         answer = node.policies.activate(PolicyFile("bad.yaml", bad), "ivan")
         assert isinstance(answer, NotWell), bad
         assert str(answer.problems).startswith("bad.yaml:")
+        assert why in str(answer.problems)
     site.later()
     assert node.rule == "good"
     assert [each.event for each in site.audit.records] == [AuditEvent.POLICY_ACTIVATED]
