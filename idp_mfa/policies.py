@@ -20,6 +20,9 @@ SETTINGS = "settings"
 """Who is named for what was in force before anybody activated anything."""
 MOST_VERSIONS = 200
 MOST_TEXTS = 20
+MOST_CHARACTERS = 4 * 1024 * 1024
+"""Of all texts together; so many stay all the same: a shadow, what is in force, the one before."""
+_ALWAYS_KEPT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,10 @@ def _trimmed(known: PolicyVersions) -> PolicyVersions:
     kept = known.versions[-MOST_VERSIONS:]
     shadow = () if known.shadow is None else (known.shadow.digest,)
     newest = dict.fromkeys((*shadow, *(each.digest for each in reversed(kept))))
-    wanted = list(newest)[:MOST_TEXTS]
-    texts = {digest: known.texts[digest] for digest in wanted if digest in known.texts}
+    texts: dict[str, str] = {}
+    characters = 0
+    for digest in filter(known.texts.__contains__, list(newest)[:MOST_TEXTS]):
+        characters += len(known.texts[digest])
+        if len(texts) < _ALWAYS_KEPT or characters <= MOST_CHARACTERS:
+            texts[digest] = known.texts[digest]
     return replace(known, versions=kept, texts=texts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from idp_mfa.compose import House
 from idp_mfa.policies import SETTINGS
-from idp_mfa.policy.in_force import PART, SHOWN, InForce, Origin, PolicyFile
+from idp_mfa.policy.in_force import PART, SHOWN, InForce, Origin
 from idp_mfa.ports import PolicyVersion, Unavailable
 from idp_mfa.yaml_document import Problems
 
@@ -46,9 +45,9 @@ def _activated(house: House, in_force: InForce, size: str, shadow: str) -> Stand
     if newest.number != version.number:
         why = f"version {newest.number} cannot be used by this release; {version.number} decides"
         raise Unavailable(PART, why)
-    file = house.policy_file()
+    file = house.policy_in_force.overlooked()
     said = f"{named(version)}: {size}{shadow}"
-    if not isinstance(file, PolicyFile) or _digest(file) == version.digest:
+    if file is None:
         return Standing(said, soon=False)
     edited = f"; {file.path} has another text, which does not count until it is activated"
     return Standing(said + edited, soon=file.path == version.source)
@@ -61,7 +60,3 @@ def named(version: PolicyVersion) -> str:
         f"version {version.number} ({version.digest[:SHOWN]}), by {by} on "
         f"{version.at:%Y-%m-%d %H:%M} UTC"
     )
-
-
-def _digest(file: PolicyFile) -> str:
-    return hashlib.sha256(file.text.encode()).hexdigest()

@@ -6,6 +6,7 @@ the file is only where a text came from.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,11 @@ class PolicyFile:
 
     path: str
     text: str
+
+
+def digest(text: str) -> str:
+    """What names a text among versions."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Readings:
@@ -114,6 +120,21 @@ class PolicyInForce:
         if isinstance(found, InForce):
             self._last = (versions, found)
         return found
+
+    def text(self) -> PolicyFile | Problems:
+        """The text of what decides now, for the tools; problems if there is none."""
+        found = self.now()
+        if isinstance(found, Problems) or found.version is None:
+            return self._file()
+        name = f"version {found.version.number}"
+        return PolicyFile(name, self._shelf.current().texts[found.version.digest])
+
+    def overlooked(self) -> PolicyFile | None:
+        """The settings' file, if it says something else than the activated version."""
+        found, file = self.now(), self._file()
+        if isinstance(found, Problems) or found.version is None or isinstance(file, Problems):
+            return None
+        return None if digest(file.text) == found.version.digest else file
 
     def _found(self, versions: PolicyVersions) -> InForce | Problems:
         shadow = None
