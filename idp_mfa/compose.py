@@ -42,7 +42,7 @@ from idp_mfa.mail.writing import Writer
 from idp_mfa.model import Clock, FactorName, Randomness
 from idp_mfa.policies import Policies
 from idp_mfa.policy.facts import CountryOf, nowhere
-from idp_mfa.policy.in_force import InForce, PolicyFile, PolicyInForce, Readings
+from idp_mfa.policy.in_force import InForce, Origin, PolicyFile, PolicyInForce, Readings
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.postman import Postman, rounds
@@ -421,7 +421,7 @@ class House:
             raise
         except Unavailable as error:
             _LOG.error("unavailable %s: started all the same, not ready", error)
-        self.policy()
+        self._say_which_policy()
         # The connections of this process are not those of the workers that are forked from it.
         self.store_server.close()
         self.signing_keys.keys()
@@ -486,6 +486,14 @@ class House:
         routes = tuple(route for face in faces for route in face.routes())
         browser.install(app, routes, _templates(self.settings.templates))
         return app
+
+    def _say_which_policy(self) -> None:
+        found, file = self.in_force(), self.policy_in_force.overlooked()
+        if found.origin is Origin.BUILT_IN:
+            _LOG.error("the built-in policy decides, strictest of all: %s", found.trouble)
+        if found.version is not None and file is not None:
+            number, path = found.version.number, file.path
+            _LOG.warning("version %d of the policy decides, not the text in %s", number, path)
 
     # -- looking after it --------------------------------------------------------------------
 
