@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from idp_mfa import locale
-from idp_mfa.model import Because, Cause, Refusal
+from idp_mfa.model import Because, Cause, Refusal, WaysOn
 from idp_mfa.policy.places import Place
 from tests.project.page_states import Context, drawn, environment
 
@@ -195,3 +195,19 @@ def test_who_cannot_give_what_a_service_demands_is_told_so_and_where_to_set_it_u
         assert 'class="main" href="/portal/totp"' in here
         nowhere = text("en", "signin/refused.html", asked)
         assert "Contact us with the reference below." in nowhere
+
+
+def test_a_page_of_ours_that_needs_a_factor_leads_to_the_set_up() -> None:
+    set_up = WaysOn(set_up=("campus",))
+    for place, here in ((CAMPUS, True), (VPN, False)):
+        told = Because("rule", place.name, place.address, Cause.NO_FACTOR, set_up)
+        context = {
+            "message": None,
+            "because": told,
+            "place": place,
+            "elsewhere": (CAMPUS,),
+            "reference": "7K3MQ9XT",
+        }
+        page = drawn("en", "portal/refused.html", context)
+        assert ('class="main" href="/portal/totp"' in page) is here
+        assert ("Use the campus Wi-Fi." in page) is not here
