@@ -8,14 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.nodes import node
+from idp_mfa.throttle import Limits
+from tests.faults.nodes import answers_ready, node
 from tests.faults.stand import CAMPUS, Stand
-from tests.faults.test_store import pauses
+from tests.faults.test_kills import walk
+from tests.faults.test_store import nothing_accepted, pauses
 from tests.faults.visitor import way_on
 from tests.protocol.attacked import carried
-from tests.servers.proxy import Mood
+from tests.servers.proxy import Act, Mood
 
 TOTAL_SECONDS = 5.0
+MOST_COMMANDS = 9
+"""More than a password is worth."""
 MDB = "olcDatabase={1}mdb,cn=config"
 
 
@@ -67,7 +71,7 @@ def test_no_server_at_all_is_a_pause_on_campus_and_off_it(
 ) -> None:
     person, visitor = site.person(), site.visitor(address)
     page = visitor.ask()
-    with both(site, mood):
+    with nothing_accepted(site), both(site, mood):
         with within(TOTAL_SECONDS + 1):
             paused = pauses(person.give_password(page))
         # Nobody queues up behind a server that is known not to answer.
@@ -79,12 +83,33 @@ def test_no_server_at_all_is_a_pause_on_campus_and_off_it(
     assert carried(visitor.sign_in(person, way_on(paused)).page)
 
 
+def test_a_directory_that_is_cut_off_at_any_command_calls_nobody_wrong(patient: Stand) -> None:
+    for act in (Act.CUT_BEFORE, Act.CUT_AFTER):
+        done = walk(patient, patient.directory_roads[0], act)
+        assert any(each.failed for each in done), "a bind is not sent to another server"
+        assert max(len(each.failed) for each in done) <= 1
+
+
 def test_tries_that_no_server_answered_lock_nobody(site: Stand) -> None:
-    person, visitor = site.person(), site.visitor()
-    page = visitor.ask()
-    with both(site, Mood.DOWN):
-        paused = [pauses(person.give_password(page)) for _ in range(12)]
-    assert carried(visitor.sign_in(person, way_on(paused[-1])).page)
+    """Found first, and cut off at the bind: only then was a try taken."""
+    person, road = site.person(), site.directory_roads[0]
+    shipped = {"limits": {}, "registry": {"folder": "registry"}}
+    with node(site, "shipped-limits", more=shipped, started=answers_ready) as strict:
+        visitor = site.visitor(origin=strict.origin)
+        paused, number = 0, 1
+        while paused <= Limits().password_burst:
+            page = visitor.ask()
+            road.at(number, Act.CUT_BEFORE)
+            answer = person.give_password(page)
+            road.well()
+            if answer.status == 503:
+                pauses(answer)
+                paused += 1
+                continue
+            # Another command was cut, which another server could answer.
+            assert answer.mark == "signin.challenge", answer.words[:300]
+            number = number % MOST_COMMANDS + 1
+        assert carried(visitor.sign_in(person).page)
 
 
 def test_a_slow_directory_is_waited_for(site: Stand) -> None:
@@ -121,7 +146,8 @@ def test_records_that_became_invisible_are_not_taken_for_none(site: Stand) -> No
     hidden = "{0}to attrs=mfaCredential,mfaManifest by * none"
     ours.configure(MDB, "olcAccess", hidden, *(one for one in rules if "mfaCred" not in one))
     try:
-        with node(site, "blind", more={"registry": {"folder": "registry"}}) as blind:
+        shared = {"registry": {"folder": "registry"}, "audit": {"file": "audit.jsonl"}}
+        with node(site, "blind", more=shared) as blind, nothing_accepted(site):
             assert blind.ready().json()["directory"] == "unavailable"
             for address in (CAMPUS, None):
                 visitor = site.visitor(address, origin=blind.origin)

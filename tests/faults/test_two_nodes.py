@@ -7,9 +7,11 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.faults.pair import Pair
 from tests.faults.stand import CAMPUS
@@ -17,6 +19,7 @@ from tests.faults.visitor import Signed, way_on
 from tests.protocol.attacked import carried
 from tests.simulators.person import Person
 from tests.simulators.user_agent import Page
+from tests.soak.guesses import at_once
 
 RACERS = 64
 
@@ -54,23 +57,44 @@ def test_a_log_out_on_one_node_is_seen_on_the_other_at_once(pair: Pair) -> None:
 def test_64_racers_on_one_code_over_both_nodes_have_one_winner(pair: Pair) -> None:
     person = pair.site.person()
     assert person.phone is not None
-    asked = [person.give_password(pair.visitor().ask()) for _ in range(RACERS)]
-    assert {page.mark for page in asked} == {"signin.challenge"}
-    code, line = person.phone.code(), threading.Barrier(RACERS)
-    answers: list[Page] = []
+    asked = [at_code(pair, person) for _ in range(RACERS)]
+    code = person.phone.code()
+    before = accepted(pair)
+    statuses = at_once(
+        [(pair.ports[n % 2], straight(page, code=code)) for n, page in enumerate(asked)]
+    )
+    # By the record of both nodes: on a busy machine the winner may be told to press again.
+    assert accepted(pair) - before == 1
+    assert Counter(statuses) - Counter({503: RACERS}) <= Counter({303: 1, 422: RACERS})
 
-    def race(page: Page) -> None:
-        line.wait()
-        answers.append(page.submit(page.form_with("code"), code=code))
 
-    threads = [threading.Thread(target=race, args=(page,)) for page in asked]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(answers) == RACERS
-    assert sum(carried(answer) for answer in answers) == 1
-    assert {answer.status for answer in answers} <= {200, 403, 422, 429}
+def at_code(pair: Pair, person: Person) -> Page:
+    """The yellow page, whatever the machine has to do meanwhile."""
+    page = pair.visitor().ask()
+    while page.mark != "signin.challenge":
+        page = way_on(page) if page.status == 503 else person.give_password(page)
+    return page
+
+
+def straight(page: Page, **typed: str) -> bytes:
+    """The request of a page's form as the balancer hands it to a node."""
+    form = page.form_with(next(iter(typed)))
+    body = urlencode({**dict(form.form_values()), **typed})
+    cookies = "; ".join(f"{each.name}={each.value}" for each in page.agent.session.cookies)
+    action = urlsplit(urljoin(page.url, form.action))
+    return (
+        f"POST {action.path} HTTP/1.1\r\nHost: {action.netloc}\r\nCookie: {cookies}\r\n"
+        f"X-Forwarded-For: {page.agent.address}\r\nConnection: close\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+        f"\r\n{body}"
+    ).encode("ascii")
+
+
+def accepted(pair: Pair) -> int:
+    folder = pair.site.idp.folder
+    return sum(
+        (folder / f"audit-{name}.jsonl").read_bytes().count(b'"factor.accepted"') for name in "ab"
+    )
 
 
 # -- one of them goes ----------------------------------------------------------------------------

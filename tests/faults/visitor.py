@@ -111,6 +111,8 @@ class Visitor(Attacker):
                     )
             was_code = page.mark == "signin.challenge"
             done.page = self.tried(act, lambda page=page: self.reload(page), noted)
+            if page.mark == "signin.password" and done.page.status == 422:
+                raise AssertionError(f"the right password of {person.login} was called wrong")
             # Who was interrupted types the same code again before waiting for another one.
             interrupted = len(noted) > before and was_code and again is None
             again = done.codes[-1] if interrupted else None

@@ -24,7 +24,7 @@ NODES = ("a", "b")
 WORKERS = 4
 A_SIGN_IN = 4
 """Guesses in each sign-in: one less than would end it."""
-_ANSWER_SECONDS = 120.0
+ANSWER_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Attacked:
         event = "factor.rejected" if of == "codes" else "password.rejected"
         before = self._events()
         began = time.monotonic()
-        statuses = _at_once([(waiting.port, waiting.typed(typed)) for waiting, typed in guesses])
+        statuses = at_once([(waiting.port, waiting.typed(typed)) for waiting, typed in guesses])
         seconds = time.monotonic() - began
         after = self._events() - before
         return Guesses(
@@ -216,12 +216,12 @@ def _wrong_codes(owner: Person) -> Iterator[str]:
     return (code for code in (f"{n:06}" for n in range(1_000_000)) if code not in right)
 
 
-def _at_once(requests: Sequence[tuple[int, bytes]]) -> list[int]:
-    """Each on a connection of its own, all but the last byte; then the last bytes in a row."""
+def at_once(requests: Sequence[tuple[int, bytes]]) -> list[int]:
+    """The statuses; each on a connection of its own, all but the last byte, then those in a row."""
     with contextlib.ExitStack() as stack:
         opened = []
         for port, request in requests:
-            one = socket.create_connection(("127.0.0.1", port), _ANSWER_SECONDS)
+            one = socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS)
             stack.callback(one.close)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             one.sendall(request[:-1])
