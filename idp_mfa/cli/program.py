@@ -10,7 +10,7 @@ import click
 from idp_mfa.cli.audit import audit
 from idp_mfa.cli.check import check
 from idp_mfa.cli.demo import demo
-from idp_mfa.cli.house import Program
+from idp_mfa.cli.house import Program, fail
 from idp_mfa.cli.key import key
 from idp_mfa.cli.metadata import metadata
 from idp_mfa.cli.policy import policy
@@ -21,6 +21,7 @@ from idp_mfa.cli.policy_versions import activate, history, rollback, shadow
 from idp_mfa.cli.serve import serve
 from idp_mfa.cli.sp import sp
 from idp_mfa.cli.user import user
+from idp_mfa.compose import NotComposed
 from idp_mfa.ports import Unavailable
 
 
@@ -53,3 +54,5 @@ def main() -> None:
     except Unavailable as error:
         click.echo(f"idp-mfa: cannot reach the {error.part}: {error.why}", err=True)
         sys.exit(1)
+    except NotComposed as error:
+        fail(str(error.problems))
