@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,12 +65,20 @@ class Stoppable(MemoryStore):
 
     stopped = False
     asked = 0
+    meanwhile: Callable[[], object] | None = None
+    """What somebody else does just before the next change."""
 
     def get(self, key: str) -> bytes | None:
         self.asked += 1
         if self.stopped:
             raise Unavailable("store", "stopped")
         return super().get(key)
+
+    def swap(self, key: str, old: bytes, new: bytes, ttl: timedelta) -> bool:
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act()
+        return super().swap(key, old, new, ttl)
 
     def flush(self) -> None:
         self._kept.clear()
@@ -344,6 +353,19 @@ def test_of_two_admins_one_wins_and_the_other_is_told(site: Site) -> None:
     site.later()
     assert {node.now.policy.version for node in nodes} == {won.policy.version}
     assert len(site.audit.records) == 1, "who lost is not on record as if it had been activated"
+
+
+def test_who_was_first_by_a_hair_is_not_undone(site: Site) -> None:
+    first, second = site.node("a"), site.node("b")
+    first.activate("before")
+    site.later()
+    site.store.meanwhile = lambda: first.activate("by a hair")
+    answer = second.activate("too late")
+    assert isinstance(answer, Overtaken)
+    assert answer.by is not None
+    assert answer.by.source == "by a hair.yaml"
+    site.later()
+    assert first.rule == second.rule == "by a hair"
 
 
 def test_who_looked_at_an_older_version_is_told_by_whom_it_was_replaced(site: Site) -> None:
