@@ -381,6 +381,15 @@ def recorded(node: Attacked, reference: str) -> list[dict[str, Any]]:
 # -- when a part is away -----------------------------------------------------------------------
 
 
+def test_while_the_store_is_away_the_page_is_there_without_a_code(
+    site: Attacked, tmp_path: Path
+) -> None:
+    away = {"store": {"url": f"unix://{tmp_path}/nothing.sock"}}
+    with another_setting(site, away) as node:
+        seen = look(node, (("X-Forwarded-For", CAMPUS),))
+        assert (seen.place, seen.address, seen.reference) == ("campus", CAMPUS, None)
+
+
 def test_too_many_looks_have_no_code_and_are_shown_all_the_same(
     site: Attacked,
 ) -> None:
@@ -394,3 +403,21 @@ def test_too_many_looks_have_no_code_and_are_shown_all_the_same(
         assert replace(other, reference=None, page="") == replace(
             seen[-1], address="203.0.113.78", page=""
         )
+
+
+# -- the other protocol ------------------------------------------------------------------------
+
+
+def test_a_site_with_names_for_each_protocol_leads_to_the_one_that_was_not_used(
+    site: Attacked,
+) -> None:
+    hosts = {"v4": "https://ipv4.univ.test", "v6": "https://ipv6.univ.test:8443/"}
+    with another_setting(site, {"site": {"network_hosts": hosts}}) as node:
+        by_4 = look(node, (("X-Forwarded-For", CAMPUS),)).page
+        by_6 = look(node, (("X-Forwarded-For", "2001:db8:1::10"),)).page
+        unreadable = look(node, (("X-Forwarded-For", "_hidden"),)).page
+    to_4, to_6 = "https://ipv4.univ.test/network?lang=", "https://ipv6.univ.test:8443/network?lang="
+    assert [one in by_4 for one in (to_4, to_6)] == [False, True]
+    assert [one in by_6 for one in (to_4, to_6)] == [True, False]
+    assert [one in unreadable for one in (to_4, to_6)] == [True, True]
+    assert to_6 not in look(site, (("X-Forwarded-For", CAMPUS),)).page
