@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from idp_mfa.cli import policy_recorded
 from idp_mfa.cli.house import Program, as_json, echo_json, fail, no
 from idp_mfa.model import PASSWORD, Acr, FactorName, Page, ServiceId
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
@@ -20,7 +21,7 @@ from idp_mfa.policy.decide import decide
 from idp_mfa.policy.explain import explain as explain_in_words
 from idp_mfa.policy.explain import intent
 from idp_mfa.policy.load import Factors, Untried, load_untried
-from idp_mfa.policy.model import UNKNOWN, Address, Decided, Matched
+from idp_mfa.policy.model import UNKNOWN, Address, Decided, Matched, Policy
 from idp_mfa.yaml_document import Problem, Problems
 
 file_argument = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -75,7 +76,8 @@ def test(program: Program, file: Path | None, as_json: bool) -> None:
 @click.option("--user", "login", help="Whose groups and factors the directory tells.")
 @click.option("--group", "groups", multiple=True, help="Without --user: a group.")
 @click.option("--enrolled", "enrolled", multiple=True, help="Without --user: a factor.")
-@click.option("--ip", "address", required=True, help="The client's address, or `unknown`.")
+@click.option("--reference", help="A sign-in of the record: why it was decided as it was.")
+@click.option("--ip", "address", help="The client's address, or `unknown`.")
 @click.option("--service", "service", default="", help="An entityID or client id.")
 @click.option("--tag", "tags", multiple=True, help="A tag of the service.")
 @click.option("--acr", "asked", multiple=True, help="A class that is asked, best first.")
@@ -92,7 +94,8 @@ def explain(
     login: str | None,
     groups: Sequence[str],
     enrolled: Sequence[str],
-    address: str,
+    reference: str | None,
+    address: str | None,
     service: str,
     tags: Sequence[str],
     asked: Sequence[str],
@@ -101,6 +104,13 @@ def explain(
     as_json: bool,
 ) -> None:
     """Say rule by rule and condition by condition what a policy decides, and why."""
+    if reference is not None:
+        where = "in force" if file is None else f"of {file}"
+        tried = _of_record(program, file)
+        policy_recorded.tell(program, reference, tried, where, as_json=as_json)
+        return
+    if address is None:
+        fail("say --ip, or --reference for a sign-in of the record")
     if login is not None and (groups or enrolled):
         fail("--user tells groups and factors: leave --group and --enrolled out")
     found = _read(file or program.settings.policy)
@@ -138,6 +148,15 @@ def _read(file: Path) -> Untried | Problems:
     except OSError as error:
         fail(f"{file}: {error.strerror}")
     return load_untried(text, str(file), SHIPPED_FACTORS)
+
+
+def _of_record(program: Program, file: Path | None) -> Policy:
+    if file is None:
+        return program.house.policy()
+    found = _read(file)
+    if isinstance(found, Problems):
+        fail(str(found))
+    return found.policy
 
 
 def _tried(untried: Untried) -> tuple[Tried, ...]:
