@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from idp_mfa.compose import House
 from idp_mfa.policies import SETTINGS
@@ -50,7 +51,8 @@ def _activated(house: House, in_force: InForce, size: str, shadow: str) -> Stand
     if file is None:
         return Standing(said, soon=False)
     edited = f"; {file.path} has another text, which does not count until it is activated"
-    return Standing(said + edited, soon=file.path == version.source)
+    forgotten = Path(file.path).resolve() == Path(version.source).resolve()
+    return Standing(said + edited, soon=forgotten)
 
 
 def named(version: PolicyVersion) -> str:

@@ -155,10 +155,10 @@ class Site:
         self.clock = Ticking()
         self.store = Stoppable(self.clock)
         self.audit = Record()
-        self.of_settings = text("file")
+        self.of_settings, self.path = text("file"), "settings.yaml"
 
     def file(self) -> PolicyFile | Problems:
-        return PolicyFile("settings.yaml", self.of_settings)
+        return PolicyFile(self.path, self.of_settings)
 
     def node(self, name: str, knows: tuple[str, ...] = ()) -> Node:
         return Node(self, name, knows)
