@@ -183,6 +183,19 @@ def test_an_address_can_be_opened_for_so_long_and_no_longer(path: Path, calendar
     assert not reader(path, calendar).is_from(back.veiled, ip_network("203.0.113.7"))
 
 
+def test_no_key_leads_back_to_the_day_before(path: Path, calendar: Calendar) -> None:
+    line = encode(RECORD, reader(path, calendar))
+    calendar.after(days=91)
+    reader(path, calendar).veil(SEEN, calendar.now, RECORD.reference)
+    day, _, key = path.read_text("ascii").partition(" ")
+    assert day == "2026-11-22"
+    path.write_text(f"{NOON.date()} {key}", "ascii")
+    calendar.after(days=1)
+    gone = decode(line, reader(path, calendar))
+    assert gone is not None
+    assert gone.seen is None
+
+
 def test_a_running_process_forgets_too(path: Path, calendar: Calendar) -> None:
     addresses = reader(path, calendar)
     line = encode(RECORD, addresses)
