@@ -16,7 +16,7 @@ from idp_mfa.policy.model import UNKNOWN, Address
 from idp_mfa.policy.reading import Reader, duration, named
 from idp_mfa.yaml_document import Entry, MappingNode, Node, ScalarNode
 
-_GIVEN = (
+GIVEN = (
     "from",
     "at",
     "page",
@@ -65,7 +65,7 @@ def shown(text: str) -> tuple[FactorName, timedelta] | None:
 
 
 def _given(reader: Reader, node: Node, vocabulary: Vocabulary) -> Given:
-    entries = reader.mapping(node, "`given`", _GIVEN, required=("from",))
+    entries = reader.mapping(node, "`given`", GIVEN, required=("from",))
     enrolled = _words(
         reader, entries, "enrolled", vocabulary.factors | {NONE, UNREADABLE, UNUSABLE}
     )

@@ -20,7 +20,7 @@ from idp_mfa.policy.zones import lookup
 from idp_mfa.yaml_document import ListNode, Node, Problems, read
 
 FORMAT = 1
-_KEYS = ("version", "time_zone", "assurance", "zones", "rules", "tests")
+KEYS = ("version", "time_zone", "assurance", "zones", "rules", "tests")
 _STRICTEST_FRESH = timedelta(minutes=5)
 
 Factors = Mapping[FactorName, frozenset[FactorKind]]
@@ -56,7 +56,7 @@ def load_untried(text: str, source: str, factors: Factors = SHIPPED_FACTORS) -> 
         return document
     reader = Reader()
     known = {**SHIPPED_FACTORS, **factors}
-    entries = reader.mapping(document, "a policy", _KEYS, required=("version", "rules"))
+    entries = reader.mapping(document, "a policy", KEYS, required=("version", "rules"))
     nodes = {key: entry.value for key, entry in entries.items()}
     if "version" in nodes:
         reader.number(nodes["version"], "`version`", range(FORMAT, FORMAT + 1))

@@ -142,8 +142,12 @@ class LockOuts:
         test = self._accepted.test(shut)
         if test is None and found.demanded:
             test = self._accepted.demanded.get((holding, found.why))
-        expected = found.has_road or all(
-            self._accepted.test(one) for one in self._no_road(facts, asking)
+        # A rule that denies whatever somebody has is not about factors.
+        by_rule = found.why == Refusal.POLICY.value
+        expected = (
+            by_rule
+            or found.has_road
+            or all(self._accepted.test(one) for one in self._no_road(facts, asking))
         )
         return test if expected else None
 

@@ -13,7 +13,7 @@ from idp_mfa.policy.reading import Reader
 from idp_mfa.policy.zones import unmapped_network
 from idp_mfa.yaml_document import Entry, MappingNode, Node, Place
 
-_ZONE = ("kind", "networks", "owner", "note", "own_factor", "how_to_reach", "label")
+ZONE = ("kind", "networks", "owner", "note", "own_factor", "how_to_reach", "label")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _RESERVED = (OUTSIDE, UNKNOWN)
 
@@ -35,7 +35,7 @@ def _zone(reader: Reader, entry: Entry, taken: _Taken, time_zone: ZoneInfo) -> Z
         reader.refuse(entry.key.place, f"`{name}` is what addresses in no zone are called")
     elif not _NAME.fullmatch(name):
         reader.refuse(entry.key.place, f"`{name}`: a zone's name is a-z, 0-9, `-` and `_`")
-    keys = reader.mapping(entry.value, f"zone `{name}`", _ZONE, required=("kind", "networks"))
+    keys = reader.mapping(entry.value, f"zone `{name}`", ZONE, required=("kind", "networks"))
     networks = _networks(reader, keys, name, taken, time_zone)
     return Zone(
         name=name,
