@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from idp_mfa.model import Cause, Verification
-from idp_mfa.policy.conditions import ZONE, all_of, any_of, opposite
+from idp_mfa.policy.conditions import COUNTRY, ZONE, all_of, any_of, opposite
 from idp_mfa.policy.model import UNKNOWN, Facts, Matched, Require, Rule, Skip, Step, Truth
+
+_OF_THE_NETWORK = frozenset({ZONE.name, COUNTRY.name})
+"""Conditions that another network would change."""
 
 
 def is_stale(done: Verification, require: Require, facts: Facts) -> bool:
@@ -17,18 +20,18 @@ def is_stale(done: Verification, require: Require, facts: Facts) -> bool:
 
 
 def cause_of_rule(rule: Rule, steps: Sequence[Step], facts: Facts) -> Cause:
-    """The network if the rule names a zone, or if from another zone a skip before it had held."""
+    """The network if the rule looks at it, or if from another zone a skip before it had held."""
     network = Cause.NETWORK_UNKNOWN if facts.zone == UNKNOWN else Cause.NETWORK
     for step in steps:
         if step.rule is rule:
-            return network if _names_a_zone(step.matched) else Cause.RULE
+            return network if _looks_at_the_network(step.matched) else Cause.RULE
         if isinstance(step.rule.then, Skip) and _elsewhere(step.matched, Truth.TRUE) is Truth.TRUE:
             return network
     return Cause.RULE
 
 
-def _names_a_zone(matched: Matched) -> bool:
-    return matched.condition == ZONE.name or any(map(_names_a_zone, matched.parts))
+def _looks_at_the_network(matched: Matched) -> bool:
+    return matched.condition in _OF_THE_NETWORK or any(map(_looks_at_the_network, matched.parts))
 
 
 def _elsewhere(matched: Matched, hoped: Truth) -> Truth:

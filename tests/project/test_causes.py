@@ -69,8 +69,8 @@ REFUSED: dict[tuple[Refusal, Cause, Place], dict[str, str]] = {
         "en": "it is allowed only from places that we know.",
     },
     (Refusal.POLICY, Cause.RULE, CAMPUS): {
-        "ja": "サービス、アカウントまたは時間帯についての規則によるものです。",
-        "en": "A rule about this service, your account or the time says so.",
+        "ja": "サービス、アカウント、端末または時間帯についての規則によるものです。",
+        "en": "A rule about this service, your account, your device or the time says so.",
     },
     (Refusal.POLICY, Cause.NO_RULE, CAMPUS): {
         "ja": "利用を認める規則が設定されていません。",

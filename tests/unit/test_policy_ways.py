@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from idp_mfa.assets import folder
-from idp_mfa.model import Page, WaysOn
+from idp_mfa.model import Cause, Page, WaysOn
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.load import load
-from idp_mfa.policy.model import Policy
+from idp_mfa.policy.model import Deny, Policy
 from idp_mfa.policy.places import Place, place, places
 from idp_mfa.policy.ways import with_ways
 from tests.unit.policy_facts import AAL2, FIDO2, MATRIX, MFA, PASSWORD, TOTP, facts, policy, shown
@@ -88,6 +88,16 @@ def test_no_policy_promises_a_first_factor_where_a_password_alone_binds_none() -
     """)
     assert ways(rules, enrolled=()).set_up == ("campus",)
     assert ways(rules, enrolled=(), page=Page.PORTAL_ADD_FACTOR).set_up == ("campus",)
+
+
+def test_where_a_country_decides_the_reason_is_the_network() -> None:
+    rules = policy("""
+      - { name: abroad, when: { page: sign-in, country: US }, then: deny }
+      - { name: in, when: { page: sign-in }, then: { require: [totp] } }
+    """)
+    denied = decide(rules, facts(country="US")).decision
+    assert (type(denied), denied.because.cause) == (Deny, Cause.NETWORK)
+    assert decide(rules, facts(country="JP")).decision.because.cause is Cause.RULE
 
 
 def test_a_permit_needs_no_way_on() -> None:
