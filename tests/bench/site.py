@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from idp_mfa.compose import compose
-from idp_mfa.enrolment import Bound
-from idp_mfa.factor import Response
-from idp_mfa.factors.totp import NAME as TOTP
-from idp_mfa.model import BoundBy
 from idp_mfa.settings import Settings, load
 from tests.bench.processes import Process, children
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
-from tests.servers.idp import Idp, identity_provider
+from tests.servers.idp import Idp, identity_provider, phone_set_up
 from tests.simulators.person import Person
-from tests.simulators.phone import Phone
 from tests.simulators.service_provider import TestServiceProvider, key_pair
 
 _NUMBERS = itertools.count(1)
@@ -99,17 +94,7 @@ def _with_phones(idp: Idp, logins: list[str]) -> tuple[Person, ...]:
     settings = load(idp.folder / "idp_mfa.yaml")
     assert isinstance(settings, Settings), settings
     house = compose(settings)
-    people = []
-    for login in logins:
-        account = house.directory.find(login)
-        assert account is not None, login
-        begun = house.enrolments.begin(account, TOTP, BoundBy.CAMPUS, "Bench")
-        phone = Phone(begun.shown["key"])
-        account = house.directory.read(account.user.id)
-        answer = Response({"code": phone.code()})
-        done = house.enrolments.complete(account, TOTP, BoundBy.CAMPUS, answer)
-        assert isinstance(done, Bound), done
-        people.append(Person(login, f"demo-{login}", phone))
+    people = tuple(Person(login, f"demo-{login}", phone_set_up(house, login)) for login in logins)
     house.directory.close()
     house.store_server.close()
-    return tuple(people)
+    return people

@@ -16,17 +16,13 @@ from urllib.parse import urlsplit
 import requests
 
 from idp_mfa.compose import compose
-from idp_mfa.enrolment import Bound
-from idp_mfa.factor import Response
-from idp_mfa.factors.totp import NAME as TOTP
-from idp_mfa.model import BoundBy
 from idp_mfa.settings import Settings, load
 from tests.bench.processes import children
 from tests.faults.visitor import Visitor
 from tests.protocol.attacked import PLAIN
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
-from tests.servers.idp import Idp, identity_provider
+from tests.servers.idp import Idp, identity_provider, phone_set_up
 from tests.servers.proxy import Proxy, proxy
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
@@ -128,18 +124,7 @@ def set_up(site: Stand, logins: Sequence[str]) -> list[Phone]:
             directory=replace(settings.directory, ldap=ldap),
         )
     )
-    phones = []
-    for login in logins:
-        account = house.directory.find(login)
-        assert account is not None, login
-        phone = Phone(house.enrolments.begin(account, TOTP, BoundBy.CAMPUS, "Test").shown["key"])
-        account = house.directory.read(account.user.id)
-        assert account is not None, login
-        done = house.enrolments.complete(
-            account, TOTP, BoundBy.CAMPUS, Response({"code": phone.code()})
-        )
-        assert isinstance(done, Bound), done
-        phones.append(phone)
+    phones = [phone_set_up(house, login) for login in logins]
     house.directory.close()
     house.store_server.close()
     return phones

@@ -17,19 +17,15 @@ import pytest
 from idp_mfa.compose import House, compose
 from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.directory.sqlite import NewPerson, SqliteDirectory
-from idp_mfa.enrolment import Bound
-from idp_mfa.factor import Response
 from idp_mfa.factors.totp import NAME as TOTP
-from idp_mfa.model import BoundBy
 from idp_mfa.resealing import Resealing
 from idp_mfa.settings import Settings, load
 from tests.protocol.attacked import OFF_CAMPUS, PLAIN, Attacker, carried
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
-from tests.servers.idp import PROGRAM, Idp, identity_provider
+from tests.servers.idp import PROGRAM, Idp, identity_provider, phone_set_up
 from tests.servers.valkey import Kind
 from tests.simulators.person import Person
-from tests.simulators.phone import Phone
 
 SIGNERS = 24
 OTHERS = 120
@@ -79,14 +75,7 @@ def enrolled(house: House, login: str) -> Person:
     if isinstance(house.directory, SqliteDirectory):
         password = f"demo-{login}".encode()
         house.directory.add_user(NewPerson(login, login, password, frozenset(), {}))
-    account = house.directory.find(login)
-    assert account is not None
-    phone = Phone(house.enrolments.begin(account, TOTP, BoundBy.CAMPUS, "Test").shown["key"])
-    again = house.directory.read(account.user.id)
-    assert again is not None
-    answer = Response({"code": phone.code()})
-    assert isinstance(house.enrolments.complete(again, TOTP, BoundBy.CAMPUS, answer), Bound)
-    return Person(login, f"demo-{login}", phone)
+    return Person(login, f"demo-{login}", phone_set_up(house, login))
 
 
 class Load:

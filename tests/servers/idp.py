@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import yaml
 
-from idp_mfa.compose import compose
+from idp_mfa.compose import House, compose
 from idp_mfa.enrolment import Bound
 from idp_mfa.factor import Response
 from idp_mfa.factors.totp import NAME as TOTP
@@ -78,14 +78,7 @@ class Idp:
         settings = load(self.folder / "idp_mfa.yaml")
         assert isinstance(settings, Settings), settings
         house = compose(settings)
-        account = house.directory.find(login)
-        assert account is not None, login
-        begun = house.enrolments.begin(account, TOTP, BoundBy.CAMPUS, "Test")
-        phone = Phone(begun.shown["key"])
-        account = house.directory.read(account.user.id)
-        answer = Response({"code": phone.code()})
-        done = house.enrolments.complete(account, TOTP, BoundBy.CAMPUS, answer)
-        assert isinstance(done, Bound), done
+        phone = phone_set_up(house, login)
         house.directory.close()
         house.store_server.close()
         return phone
@@ -93,6 +86,19 @@ class Idp:
     def log(self) -> str:
         """What the server wrote, for the text of a failed assertion."""
         return (self.folder / "serve.out").read_text(errors="replace")
+
+
+def phone_set_up(house: House, login: str) -> Phone:
+    """Somebody's phone, whose key the product itself has bound and sealed."""
+    account = house.directory.find(login)
+    assert account is not None, login
+    phone = Phone(house.enrolments.begin(account, TOTP, BoundBy.CAMPUS, "Test").shown["key"])
+    account = house.directory.read(account.user.id)
+    assert account is not None, login
+    answer = Response({"code": phone.code()})
+    done = house.enrolments.complete(account, TOTP, BoundBy.CAMPUS, answer)
+    assert isinstance(done, Bound), done
+    return phone
 
 
 @contextlib.contextmanager
