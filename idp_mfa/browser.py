@@ -9,7 +9,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,10 @@ class Browser:
         if cookies.device is not None:
             self._set(response, f"{self._prefix}idp-dev", cookies.device, _DEVICE_SECONDS)
         return response
+
+    def moment(self, at: datetime) -> str:
+        """A date and time as the reader of this answer writes it."""
+        return locale.moment(at, self.language(), self._site.timezone)
 
     def too_many(self, wait: timedelta) -> Response:
         """429: how long, in a page and in the header."""

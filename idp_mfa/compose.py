@@ -36,18 +36,23 @@ from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.helpdesk import HelpDesk
 from idp_mfa.key_folder import KeyFolder, load_secret
+from idp_mfa.mail.addresses import normalised
 from idp_mfa.mail.folder import FolderMailer
 from idp_mfa.mail.smtp import SmtpMailer
 from idp_mfa.mail.writing import Writer
-from idp_mfa.model import Clock, FactorName, Randomness
+from idp_mfa.mailed_codes import MailedCodes
+from idp_mfa.model import Clock, FactorName, Page, Randomness
+from idp_mfa.own_pages import OwnPages, portal_service
 from idp_mfa.policies import Policies
 from idp_mfa.policy.facts import CountryOf, nowhere
 from idp_mfa.policy.in_force import InForce, Origin, PolicyFile, PolicyInForce, Readings
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.postman import Postman, rounds
+from idp_mfa.recovery import Recoveries
 from idp_mfa.registry.policies import SharedPolicies
 from idp_mfa.registry.shared import SharedRegistry
+from idp_mfa.reissue_address import AddressRules, ReissueAddresses
 from idp_mfa.rollback import Watched
 from idp_mfa.saml.attributes import Release
 from idp_mfa.saml.description import describe
@@ -71,8 +76,11 @@ from idp_mfa.store.redis.verbs import RedisStore
 from idp_mfa.throttle import Throttle
 from idp_mfa.web.health import Health
 from idp_mfa.web.network import Looks, NetworkPage
-from idp_mfa.web.portal import PortalPages, portal_service
+from idp_mfa.web.portal import PortalPages
+from idp_mfa.web.reissue import ReissuePages
+from idp_mfa.web.reissue_address import AddressPages
 from idp_mfa.web.signin import SignInPages
+from idp_mfa.web.totp import TotpPages
 from idp_mfa.yaml_document import Problem, Problems, read
 
 if TYPE_CHECKING:
@@ -80,6 +88,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
+PortalFace = PortalPages | TotpPages | ReissuePages | AddressPages
 
 
 class NotComposed(Exception):  # noqa: N818 - it says what did not happen
@@ -373,7 +382,41 @@ class House:
             store=self.store,
             factors=self.factors,
             throttle=self.throttle,
+            outbox=self.outbox,
             clock=self.checked_clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def mailed_codes(self) -> MailedCodes:
+        """Codes by mail."""
+        return MailedCodes(self.store, self.outbox, self.throttle, self.clock, self.randomness)
+
+    @cached_property
+    def recoveries(self) -> Recoveries:
+        """Re-issuing the set-up key."""
+        return Recoveries(
+            codes=self.mailed_codes,
+            credentials=self.watched,
+            store=self.store,
+            outbox=self.outbox,
+            factors=self.factors,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def reissue_addresses(self) -> ReissueAddresses:
+        """Where a re-issue's codes go."""
+        mail = self.settings.mail
+        return ReissueAddresses(
+            codes=self.mailed_codes,
+            credentials=self.watched,
+            store=self.store,
+            outbox=self.outbox,
+            normalised=normalised,
+            rules=AddressRules(mail.refused_domains, mail.address_pause),
+            clock=self.clock,
             randomness=self.randomness,
         )
 
@@ -447,16 +490,14 @@ class House:
             clock=self.checked_clock,
             issuer=issuer,
         )
-        portal = PortalPages(
+        pages = OwnPages(
             signin=self.sign_in,
             sessions=self.sessions,
-            enrolments=self.enrolments,
             browser=browser,
             policy=self.policy,
             audit=self.audit,
             clock=self.checked_clock,
             randomness=self.randomness,
-            issuer=issuer,
             service=portal_service(browser.host, self.settings.site.portal_name),
         )
         saml = SamlEndpoints(
@@ -482,10 +523,34 @@ class House:
             hosts=self.settings.site.network_hosts,
             looks=Looks(self.audit, self.store, self.throttle, self.clock, self.randomness),
         )
-        faces = (signin, portal, network, saml, Health(self.pings()))
+        faces = (signin, *self._portal(pages), network, saml, Health(self.pings()))
         routes = tuple(route for face in faces for route in face.routes())
         browser.install(app, routes, _templates(self.settings.templates))
         return app
+
+    def _portal(self, pages: OwnPages) -> tuple[PortalFace, ...]:
+        """The portal's pages; those that need mail only where it is sent."""
+        issuer = self.settings.totp.issuer
+        mails = self.mailer is not None
+        offered = (Page.PORTAL_HOME, Page.PORTAL_ADD_FACTOR, Page.PORTAL_SHOW)
+        by_mail = (Page.PORTAL_REISSUE, Page.PORTAL_MAIL)
+        portal = PortalPages(
+            pages, self.sign_in, self.sessions, (*offered, *by_mail) if mails else offered
+        )
+        totp = TotpPages(
+            pages=pages,
+            sessions=self.sessions,
+            enrolments=self.enrolments,
+            addresses=self.reissue_addresses if mails else None,
+            outbox=self.outbox,
+            store=self.store,
+            totp=self.factors[TOTP],
+            issuer=issuer,
+        )
+        if not mails:
+            return portal, totp
+        reissue = ReissuePages(pages, self.recoveries, issuer)
+        return portal, totp, reissue, AddressPages(pages, self.reissue_addresses)
 
     def _say_which_policy(self) -> None:
         found, file = self.in_force(), self.policy_in_force.overlooked()

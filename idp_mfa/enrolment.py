@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -18,6 +18,7 @@ from idp_mfa.factor import (
     StepSpend,
     step_key,
 )
+from idp_mfa.letters import Awaited, Notice
 from idp_mfa.model import (
     Account,
     BoundBy,
@@ -31,7 +32,7 @@ from idp_mfa.model import (
     Verification,
 )
 from idp_mfa.policy.model import Zone, ZoneKind
-from idp_mfa.ports import Change, ChangeAnswer, CredentialStore, StateStore, Throttled
+from idp_mfa.ports import Change, ChangeAnswer, CredentialStore, Outbox, StateStore, Throttled
 from idp_mfa.throttle import Throttle
 
 FRESH = timedelta(minutes=5)
@@ -47,15 +48,18 @@ class NotAllowed(Enum):
     """Has one: a possession factor has to be shown first (rule 2)."""
 
 
+def has_shown_possession(verified: Iterable[Verification], at: datetime) -> bool:
+    """Whether something that the user has was shown in the last minutes (rule 2)."""
+    return any(FactorKind.POSSESSION in done.kinds and at - done.at <= FRESH for done in verified)
+
+
 def may_bind(
     account: Account, zone: Zone | None, verified: Iterable[Verification], at: datetime
 ) -> BoundBy | NotAllowed:
     """The proof on which a factor may be bound now; ``zone`` None is outside or unknown."""
     if not account.credentials.has_none:
-        fresh = any(
-            FactorKind.POSSESSION in done.kinds and at - done.at <= FRESH for done in verified
-        )
-        return BoundBy.FRESH_FACTOR if fresh else NotAllowed.FRESH_FACTOR
+        shown = has_shown_possession(verified, at)
+        return BoundBy.FRESH_FACTOR if shown else NotAllowed.FRESH_FACTOR
     if zone is None or not zone.first_set_up:
         return NotAllowed.ZONE
     return BoundBy.CAMPUS if zone.kind is ZoneKind.CAMPUS else BoundBy.VPN
@@ -87,6 +91,7 @@ class Enrolments:
         store: StateStore,
         factors: Mapping[FactorName, Factor],
         throttle: Throttle,
+        outbox: Outbox,
         clock: Clock,
         randomness: Randomness,
     ) -> None:
@@ -94,6 +99,7 @@ class Enrolments:
         self._store = store
         self._factors = factors
         self._throttle = throttle
+        self._outbox = outbox
         self._clock = clock
         self._randomness = randomness
 
@@ -127,9 +133,19 @@ class Enrolments:
         return None
 
     def complete(
-        self, account: Account, factor: FactorName, bound_by: BoundBy, response: Response
+        self,
+        account: Account,
+        factor: FactorName,
+        bound_by: BoundBy,
+        response: Response,
+        *,
+        besides: Sequence[Change] = (),
+        notice: Notice | None = None,
     ) -> Bound | Rejected | Throttled | NotBound:
-        """Register what the response proves, in one Modify that also retires what it replaces."""
+        """Register what the response proves, in one Modify that also retires what it replaces.
+
+        ``besides`` is written in the same act; ``notice`` goes out if and only if it was written.
+        """
         enrolment = self.under_way(account, factor)
         if enrolment is None:
             return NotBound.NOTHING_BEGUN
@@ -157,11 +173,28 @@ class Enrolments:
         changes = (
             Change(enrolment.credential, bound),
             *(Change(old, retired(old)) for old in replaced),
+            *besides,
         )
-        done = self._credentials.change(account.user.id, account.credentials, changes)
-        if done is not ChangeAnswer.DONE:
+        if self._change(account, changes, bound, notice) is not ChangeAnswer.DONE:
             return NotBound.CHANGED_ELSEWHERE
         return Bound(bound, answer.accepted.verification, replaced)
+
+    def _change(
+        self,
+        account: Account,
+        changes: Sequence[Change],
+        bound: Credential,
+        notice: Notice | None,
+    ) -> ChangeAnswer:
+        if notice is None:
+            return self._credentials.change(account.user.id, account.credentials, changes)
+        intended = self._outbox.intend(notice, Awaited(bound.id, bound.generation))
+        done = self._credentials.change(account.user.id, account.credentials, changes)
+        if done is ChangeAnswer.DONE:
+            self._outbox.release(intended, self._clock())
+        else:
+            self._outbox.done(intended)
+        return done
 
 
 def retired(credential: Credential) -> Credential:

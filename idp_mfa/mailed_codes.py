@@ -174,6 +174,10 @@ class MailedCodes:
             return NotMatched(CodeProblem.NONE_SENT)
         return Matched(kept.to)
 
+    def drop(self, purpose: CodePurpose, user_id: UserId, browser: str) -> None:
+        """A browser waits for no code any more."""
+        self.store.take(self._key(purpose, user_id, browser))
+
     # -- diagnosis ---------------------------------------------------------------------------
 
     def _diagnosed(

@@ -113,8 +113,13 @@ class ReissueAddresses:
         line = self.store.get(self._key(account, asker))
         return None if line is None else ConfirmedAddress(json.loads(line)["address"])
 
+    def start_again(self, account: Account, asker: Asker) -> None:
+        """With another address: neither a code that was sent nor what was confirmed counts."""
+        self.codes.drop(CodePurpose.CONFIRM_ADDRESS, account.user.id, asker.secret)
+        self.forget(account, asker)
+
     def forget(self, account: Account, asker: Asker) -> None:
-        """Begin anew with another address."""
+        """It is written."""
         self.store.take(self._key(account, asker))
 
     def change_to(self, account: Account, address: str, bound_by: BoundBy) -> Change:

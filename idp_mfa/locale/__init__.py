@@ -19,7 +19,7 @@ LANGUAGES: Final[tuple[Language, ...]] = ("ja", "en")
 LANGUAGE_NAMES: Final[Mapping[Language, str]] = {"ja": "日本語", "en": "English"}
 """Each language in its own words, for the switch."""
 
-_SHORT: Final[Mapping[Language, str]] = {
+_SHORT: Final[Mapping[str, str]] = {
     "ja": "yyyy年M月d日(EEE) H:mm",
     "en": "EEE d MMM yyyy, HH:mm",
 }
@@ -40,7 +40,7 @@ def translations(language: Language) -> Translations:
     return Translations(compiled)
 
 
-def moment(at: datetime, language: Language, timezone: str) -> str:
+def moment(at: datetime, language: str, timezone: str) -> str:
     """A date and time as people of a place read it, with the zone's short name."""
     zone = get_timezone(timezone)
     return (

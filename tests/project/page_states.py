@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from idp_mfa import locale
 from idp_mfa.model import Because, Cause, Refusal
 from idp_mfa.policy.places import Place
+from idp_mfa.recovery import NotRecoverable
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
@@ -227,7 +228,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
     )
     tiles = [
         {"key": key, "url": "/x", "available": key != "ios"}
-        for key in ("totp.setup", "totp.show", "reissue", "ios", "fido2", "matrix", "codes")
+        for key in ("totp.setup", "totp.show", "reissue", "mail", "ios", "fido2", "matrix", "codes")
     ]
     bound = SimpleNamespace(
         factor="totp", label=HOSTILE, bound_at=datetime(2026, 11, 3, tzinfo=UTC)
@@ -252,6 +253,15 @@ def states() -> Iterator[tuple[str, str, Context]]:
     late.minutes = 4
     for error in (None, late, *(problem(kind, None) for kind in kinds)):
         yield f"totp setup {error}", "portal/totp_setup.html", {**card, "error": error}
+    for error in (None, *(problem(kind, None) for kind in kinds)):
+        shown_key = {**card, "error": error, "since": datetime(2026, 11, 3, tzinfo=UTC)}
+        for valid in (True, False):
+            yield (
+                f"totp show {error} {valid}",
+                "portal/totp_show.html",
+                shown_key | {"valid": valid},
+            )
+    yield from by_mail({"user": user, "csrf": "token"}, card)
     for target in ("/", "https://sp.example/", None):
         context = {"label": "OMU(2026-11)", "replaced": True, "continue_url": target}
         yield f"totp done {target}", "portal/totp_done.html", context
@@ -281,6 +291,37 @@ def states() -> Iterator[tuple[str, str, Context]]:
                 "reference": "7K3MQ9XT",
             }
             yield f"network {asked_there} {road}", "network.html", shown
+
+
+MAILED_PROBLEMS = (
+    *("no-address", "same-password", "unchanged"),
+    *("malformed", "wrong", "expired", "newer-sent", "another-browser", "void", "none-sent"),
+)
+
+
+def by_mail(begin: Context, card: Context) -> Iterator[tuple[str, str, Context]]:
+    """The pages that wait for a mailed code, and what they lead to."""
+    errors = [None, *({"kind": kind, "left": 3, "newest_at": "21:04"} for kind in MAILED_PROBLEMS)]
+    actions = {"send_action": "/s", "code_action": "/c", "again_action": "/a"}
+    for error in errors:
+        for to in (None, "hanako@home.example"):
+            mail = {**begin, **actions, "to": to, "until": "21:30", "error": error, "again": True}
+            for road, later in (("first", "/later"), ("change", None)):
+                context = {**mail, "road": road, "later_action": later, "typed": HOSTILE}
+                for now in (None, "h*****@home.example"):
+                    name = f"address {road} {to} {now} {error and error['kind']}"
+                    yield name, "portal/address.html", context | {"now": now}
+        for sent in (True, False):
+            context = {**mail, "to": "h*****@home.example", "sent": sent}
+            yield f"reissue 2 {sent} {error and error['kind']}", "portal/reissue_2.html", context
+    for paused in (True, False):
+        context = {**begin, "to": "h*****@home.example", "paused": paused}
+        yield f"address done {paused}", "portal/address_done.html", context
+    yield "reissue 3", "portal/reissue_3.html", {**begin, "action": "/key"}
+    yield "reissue 4", "portal/reissue_4.html", card
+    for why in NotRecoverable:
+        context = {**begin, "why": why.value, "reference": "7K3MQ9XT"}
+        yield f"reissue closed {why}", "portal/reissue_closed.html", context
 
 
 def drawn(language: locale.Language, template: str, context: Context) -> str:

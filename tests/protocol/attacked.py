@@ -201,6 +201,8 @@ class Attacked:
                         value = b"\n".join(client.lrange(key, 0, -1))
                     case b"hash":
                         value = b"\n".join(b"=".join(pair) for pair in client.hgetall(key).items())
+                    case b"zset":
+                        value = b"\n".join(client.zrange(key, 0, -1))
                     case kind:
                         raise AssertionError(f"{key!r} is a {kind!r}: say how to read it")
                 parts.append(key + b" = " + value)

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
@@ -36,6 +37,10 @@ from tests.simulators.user_agent import Page
 def frozen(pid: int) -> Iterator[None]:
     """A server that takes connections and answers nothing."""
     os.kill(pid, signal.SIGSTOP)
+    # A thread that runs at this moment stops a moment later.
+    tasks = [path / "stat" for path in Path(f"/proc/{pid}/task").iterdir()]
+    while any(task.read_text().rpartition(") ")[2][0] != "T" for task in tasks):
+        time.sleep(0.001)
     try:
         yield
     finally:

@@ -1,0 +1,168 @@
+"""What pages of our own share: a relying party of our own sign-in, each judged by the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+from flask import Response
+
+from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
+from idp_mfa.browser import Browser, csrf_of
+from idp_mfa.mailed_codes import Asker
+from idp_mfa.model import (
+    PORTAL,
+    AuthnRequest,
+    Because,
+    Clock,
+    Page,
+    Randomness,
+    Reference,
+    Service,
+)
+from idp_mfa.policy.model import Deny, Policy
+from idp_mfa.policy.places import place, places
+from idp_mfa.ports import AuditLog, Throttled
+from idp_mfa.session import Sessions
+from idp_mfa.signin.outcomes import Admitted
+from idp_mfa.signin.service import SignIn
+
+RESUME = "/portal/answer"
+"""Where a sign-in for one of our pages is fetched."""
+
+
+class OwnPages:
+    """Opens a page to whom the policy admits, and leads everybody else to what is missing."""
+
+    def __init__(
+        self,
+        *,
+        signin: SignIn,
+        sessions: Sessions,
+        browser: Browser,
+        policy: Callable[[], Policy],
+        audit: AuditLog,
+        clock: Clock,
+        randomness: Randomness,
+        service: Service,
+    ) -> None:
+        self.browser = browser
+        self.clock = clock
+        self._signin = signin
+        self._sessions = sessions
+        self._policy = policy
+        self._audit = audit
+        self._randomness = randomness
+        self._service = service
+
+    def look(self, page: Page) -> Admitted | Deny | None:
+        """Whether the page may be opened; None: somebody has to sign in or show more first."""
+        browser = self.browser
+        return self._signin.admit(self.request(page), browser.session_cookie(), browser.seen())
+
+    def admitted(self, page: Page) -> Admitted | Response:
+        """Whoever may open the page, or the way there."""
+        found = self.look(page)
+        match found:
+            case Admitted():
+                return found
+            case Deny(_, because, message):
+                return self.refused(page, because, message.get(self.browser.language()))
+            case None:
+                return self.begin(page)
+            case never:
+                assert_never(never)
+
+    def acting(self, page: Page, back: str) -> Admitted | Response:
+        """The same for a form: one that our page did not send leads back to it."""
+        admitted = self.admitted(page)
+        if isinstance(admitted, Admitted) and not self.browser.csrf_right(
+            self.browser.session_cookie()
+        ):
+            return self.browser.see_other(back)
+        return admitted
+
+    def begin(self, page: Page) -> Response:
+        """Sign in, or show more, for a page."""
+        begun = self._signin.begin(self.request(page), self.browser.seen())
+        if isinstance(begun, Throttled):
+            return self.browser.too_many(begun.until - self.clock())
+        return self.browser.begun(begun)
+
+    def refused(self, page: Page, because: Because, message: str | None) -> Response:
+        """Say why and how to reach a place from which it works; on record under its reference."""
+        language, policy = self.browser.language(), self._policy()
+        reference = self.reference()
+        session = self._sessions.open(self.browser.session_cookie())
+        self._audit.record(
+            AuditRecord(
+                self.clock(),
+                AuditEvent.PAGE_REFUSED,
+                reference,
+                None if session is None else session.user.id,
+                self._service.id,
+                self.browser.seen(),
+                detail={
+                    "page": page.value,
+                    "rule": because.rule,
+                    "zone": because.zone,
+                    "cause": because.cause.value,
+                },
+            )
+        )
+        return self.browser.page(
+            "portal/refused.html",
+            403,
+            message=message,
+            because=because,
+            place=place(policy, because.zone, language, because.address),
+            elsewhere=places(policy, because.ways.elsewhere or because.ways.set_up, language),
+            reference=reference,
+        )
+
+    def record(
+        self,
+        event: AuditEvent,
+        admitted: Admitted,
+        reference: Reference,
+        **detail: str | int | bool | tuple[str, ...] | None,
+    ) -> None:
+        """One line about what somebody did on a page."""
+        self._audit.record(
+            AuditRecord(
+                self.clock(),
+                event,
+                reference,
+                admitted.account.user.id,
+                self._service.id,
+                self.browser.seen(),
+                detail=detail,
+            )
+        )
+
+    def asker(self, admitted: Admitted) -> Asker:
+        """The browser, as what is mailed is bound to it: by its session, which ends at log-out."""
+        return Asker(
+            admitted.session.handle,
+            self.browser.seen(),
+            self.browser.language(),
+            self.reference(),
+        )
+
+    def reference(self) -> Reference:
+        """One to be read out."""
+        return new_reference(self._randomness)
+
+    def csrf(self) -> str:
+        """The token of this browser's session, for a form."""
+        cookie = self.browser.session_cookie()
+        return csrf_of(cookie) if cookie else ""
+
+    def request(self, page: Page) -> AuthnRequest:
+        """What a page of ours asks of the sign-in."""
+        return AuthnRequest(self._service, page, resume=RESUME, context={})
+
+
+def portal_service(host: str, names: Mapping[str, str]) -> Service:
+    """The portal as a relying party: policy rules name its pages, not this id."""
+    return Service(PORTAL, names, host)

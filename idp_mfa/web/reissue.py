@@ -1,0 +1,207 @@
+"""Re-issuing the set-up key in four steps (P3); the first of them is the sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from flask import Response, request
+
+from idp_mfa.audit import AuditEvent
+from idp_mfa.browser import Browser, Route
+from idp_mfa.key_card import key_card
+from idp_mfa.letters import masked
+from idp_mfa.mailed_codes import NotMatched, Sent
+from idp_mfa.model import Page
+from idp_mfa.own_pages import OwnPages
+from idp_mfa.ports import ChangeAnswer, Throttled
+from idp_mfa.recovery import (
+    TOTP,
+    Confirmed,
+    NotBegun,
+    NotRecoverable,
+    Recoveries,
+    Reissued,
+    address_of,
+)
+from idp_mfa.signin.outcomes import Admitted
+
+PAGE = "/portal/reissue"
+
+
+class ReissuePages:
+    """One address for all steps: the page shows where this browser stands."""
+
+    def __init__(self, pages: OwnPages, recoveries: Recoveries, issuer: str) -> None:
+        self._pages = pages
+        self._recoveries = recoveries
+        self._issuer = issuer
+
+    @property
+    def _browser(self) -> Browser:
+        return self._pages.browser
+
+    def routes(self) -> tuple[Route, ...]:
+        """The table of addresses."""
+        return (
+            Route(PAGE, "portal.reissue", self.page),
+            Route(f"{PAGE}/send", "portal.reissue.send", self.send, ("POST",)),
+            Route(f"{PAGE}/code", "portal.reissue.code", self.code, ("POST",)),
+            Route(f"{PAGE}/key", "portal.reissue.key", self.key, ("POST",)),
+            *(
+                Route(f"{PAGE}/{step}", f"portal.reissue.{step}.back", self.back)
+                for step in ("send", "code", "key")
+            ),
+        )
+
+    def page(self) -> Response:
+        """The step at which this browser stands; looking changes nothing."""
+        admitted = self._pages.admitted(Page.PORTAL_REISSUE)
+        if isinstance(admitted, Response):
+            return admitted
+        return self._draw(admitted, None)
+
+    def send(self) -> Response:
+        """Mail a code, or another one."""
+        admitted = self._pages.acting(Page.PORTAL_REISSUE, PAGE)
+        if isinstance(admitted, Response):
+            return admitted
+        asker = self._pages.asker(admitted)
+        sent = self._recoveries.send(admitted.account, asker)
+        match sent:
+            case Sent():
+                self._pages.record(
+                    AuditEvent.REISSUE_BEGAN, admitted, asker.reference, to=masked(sent.to)
+                )
+                return self.back()
+            case NotRecoverable():
+                return self._draw_closed(admitted, sent)
+            case Throttled():
+                return self._browser.too_many(sent.until - self._pages.clock())
+            case never:
+                assert_never(never)
+
+    def code(self) -> Response:
+        """The code of the mail."""
+        admitted = self._pages.acting(Page.PORTAL_REISSUE, PAGE)
+        if isinstance(admitted, Response):
+            return admitted
+        asker = self._pages.asker(admitted)
+        answer = self._recoveries.confirm(admitted.account, asker, request.form.get("code", ""))
+        match answer:
+            case Confirmed():
+                self._pages.record(AuditEvent.REISSUE_CONFIRMED, admitted, asker.reference)
+                return self.back()
+            case NotMatched():
+                self._pages.record(
+                    AuditEvent.REISSUE_REJECTED, admitted, asker.reference, why=answer.why.value
+                )
+                return self._draw(admitted, answer)
+            case NotRecoverable():
+                return self._draw_closed(admitted, answer)
+            case never:
+                assert_never(never)
+
+    def key(self) -> Response:
+        """The last click: the new key is in force, the old one dead."""
+        admitted = self._pages.acting(Page.PORTAL_REISSUE, PAGE)
+        if isinstance(admitted, Response):
+            return admitted
+        asker = self._pages.asker(admitted)
+        # Dated, so that the dead entry is recognised in the app.
+        label = f"{self._issuer}({self._pages.clock():%Y-%m})"
+        done = self._recoveries.reissue(admitted.account, asker, label)
+        match done:
+            case Reissued(enrolment, _):
+                self._pages.record(
+                    AuditEvent.FACTOR_BOUND,
+                    admitted,
+                    asker.reference,
+                    factor=TOTP,
+                    credential=enrolment.credential.id,
+                    bound_by=enrolment.credential.bound_by.value,
+                    replaced=tuple(one.id for one in admitted.account.credentials.of(TOTP)),
+                )
+                return self.back()
+            case NotRecoverable():
+                return self._draw_closed(admitted, done)
+            case NotBegun() | ChangeAnswer():
+                return self.back()
+            case never:
+                assert_never(never)
+
+    def back(self) -> Response:
+        """The page is where the step is."""
+        return self._browser.see_other(PAGE)
+
+    # -- drawing -----------------------------------------------------------------------------
+
+    def _draw(self, admitted: Admitted, problem: NotMatched | None) -> Response:
+        account = admitted.account
+        stage = self._recoveries.stage(account, self._pages.asker(admitted))
+        match stage:
+            case Reissued(enrolment, _):
+                card = key_card(enrolment)
+                return self._browser.page(
+                    "portal/reissue_4.html",
+                    user=account.user,
+                    key=card.key,
+                    key_groups=card.key_groups,
+                    uri=card.uri,
+                    qr_png=card.qr_png,
+                    label=card.label,
+                    account=card.account,
+                    issuer=card.issuer,
+                    csrf=self._pages.csrf(),
+                )
+            case Confirmed():
+                return self._browser.page(
+                    "portal/reissue_3.html",
+                    user=account.user,
+                    action=f"{PAGE}/key",
+                    csrf=self._pages.csrf(),
+                )
+            case Sent() | NotBegun():
+                to = address_of(account, self._pages.clock())
+                if isinstance(to, NotRecoverable):
+                    return self._draw_closed(admitted, to)
+                return self._browser.page(
+                    "portal/reissue_2.html",
+                    200 if problem is None else 422,
+                    user=account.user,
+                    to=masked(to),
+                    **self._mail(stage),
+                    error=None if problem is None else self._error(problem),
+                    csrf=self._pages.csrf(),
+                )
+            case never:
+                assert_never(never)
+
+    def _mail(self, stage: Sent | NotBegun) -> Mapping[str, object]:
+        actions = {"send_action": f"{PAGE}/send", "code_action": f"{PAGE}/code"}
+        if isinstance(stage, NotBegun):
+            return {**actions, "sent": False, "until": None, "again": True}
+        return {
+            **actions,
+            "sent": True,
+            "until": self._browser.moment(stage.until),
+            "again": self._pages.clock() >= stage.again_at,
+        }
+
+    def _error(self, problem: NotMatched) -> Mapping[str, object]:
+        newest = problem.newest_at
+        return {
+            "kind": problem.why.value,
+            "left": problem.left,
+            "newest_at": None if newest is None else self._browser.moment(newest),
+        }
+
+    def _draw_closed(self, admitted: Admitted, why: NotRecoverable) -> Response:
+        return self._browser.page(
+            "portal/reissue_closed.html",
+            403,
+            user=admitted.account.user,
+            why=why.value,
+            csrf=self._pages.csrf(),
+            reference=self._pages.reference(),
+        )

@@ -1,0 +1,326 @@
+"""One-time codes in the portal: set up, shown again, and tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from flask import Response, request
+
+from idp_mfa import factor as contract
+from idp_mfa.audit import AuditEvent
+from idp_mfa.browser import Browser, Route
+from idp_mfa.enrolment import (
+    Bound,
+    Enrolments,
+    NotAllowed,
+    NotBound,
+    has_shown_possession,
+    may_bind,
+)
+from idp_mfa.factor import Accepted, Challenge, Enrolment, Factor, Rejected
+from idp_mfa.key_card import key_card
+from idp_mfa.letters import Notice, NoticeKind
+from idp_mfa.model import BoundBy, Cause, Page
+from idp_mfa.own_pages import OwnPages
+from idp_mfa.ports import Change, Outbox, StateStore, Throttled
+from idp_mfa.recovery import TOTP
+from idp_mfa.reissue_address import ReissueAddresses
+from idp_mfa.session import Sessions
+from idp_mfa.signin.outcomes import Admitted
+
+PAGE = "/portal/totp"
+SHOW = "/portal/totp/show"
+ADDRESS = "/portal/totp/address"
+_TOLD_AGAIN = timedelta(minutes=15)
+"""Within so long a page that is looked at again is no news."""
+
+
+class TotpPages:
+    """``addresses`` None: this site mails nothing, and no address is asked for."""
+
+    def __init__(
+        self,
+        *,
+        pages: OwnPages,
+        sessions: Sessions,
+        enrolments: Enrolments,
+        addresses: ReissueAddresses | None,
+        outbox: Outbox,
+        store: StateStore,
+        totp: Factor,
+        issuer: str,
+    ) -> None:
+        self._pages = pages
+        self._sessions = sessions
+        self._enrolments = enrolments
+        self._addresses = addresses
+        self._outbox = outbox
+        self._store = store
+        self._totp = totp
+        self._issuer = issuer
+
+    @property
+    def _browser(self) -> Browser:
+        return self._pages.browser
+
+    def routes(self) -> tuple[Route, ...]:
+        """The table of addresses."""
+        return (
+            Route(PAGE, "portal.totp", self.page),
+            Route(f"{PAGE}/begin", "portal.totp.begin", self.begin, ("POST",)),
+            Route(f"{PAGE}/complete", "portal.totp.complete", self.complete, ("POST",)),
+            Route(f"{PAGE}/begin", "portal.totp.begin.back", self.back),
+            Route(f"{PAGE}/complete", "portal.totp.complete.back", self.back),
+            Route(SHOW, "portal.totp.show", self.show),
+            Route(SHOW, "portal.totp.try", self.try_out, ("POST",)),
+        )
+
+    # -- setting up --------------------------------------------------------------------------
+
+    def page(self) -> Response:
+        """The set-up page: a button that begins, then the key card and the field."""
+        admitted = self._pages.admitted(Page.PORTAL_ADD_FACTOR)
+        if isinstance(admitted, Response):
+            return admitted
+        account = admitted.account
+        begun = self._enrolments.under_way(account, TOTP)
+        if begun is not None:
+            return self._draw_setup(admitted, begun, None)
+        if self._asks_for_an_address(admitted):
+            return self._browser.see_other(ADDRESS)
+        return self._browser.page(
+            "portal/totp_begin.html",
+            user=account.user,
+            action=f"{PAGE}/begin",
+            replaces=bool(account.credentials.of(TOTP)),
+            csrf=self._pages.csrf(),
+        )
+
+    def begin(self) -> Response:
+        """Make a new key, sealed and unfinished; nothing else changes."""
+        admitted = self._pages.acting(Page.PORTAL_ADD_FACTOR, PAGE)
+        bound_by = admitted if isinstance(admitted, Response) else self._may_bind(admitted)
+        if isinstance(admitted, Response) or isinstance(bound_by, Response):
+            return bound_by if isinstance(bound_by, Response) else self.back()
+        self._pages.record(
+            AuditEvent.ENROLMENT_BEGAN, admitted, self._pages.reference(), factor=TOTP
+        )
+        self._enrolments.begin(admitted.account, TOTP, bound_by, self._label())
+        return self.back()
+
+    def complete(self) -> Response:
+        """The code that the device shows: from here on the key signs in."""
+        admitted = self._pages.acting(Page.PORTAL_ADD_FACTOR, PAGE)
+        bound_by = admitted if isinstance(admitted, Response) else self._may_bind(admitted)
+        if isinstance(admitted, Response) or isinstance(bound_by, Response):
+            return bound_by if isinstance(bound_by, Response) else self.back()
+        account, reference = admitted.account, self._pages.reference()
+        begun = self._enrolments.under_way(account, TOTP)
+        replaces = bool(account.credentials.of(TOTP))
+        done = self._enrolments.complete(
+            account,
+            TOTP,
+            bound_by,
+            contract.Response(dict(request.form.items())),
+            besides=self._address(admitted, bound_by),
+            notice=Notice(
+                NoticeKind.KEY_REISSUED if replaces else NoticeKind.FACTOR_ADDED,
+                account.user.id,
+                self._pages.clock(),
+                self._browser.seen(),
+                reference,
+                self._browser.language(),
+                "" if begun is None else begun.credential.label,
+            ),
+        )
+        match done:
+            case Bound(credential, verification, replaced):
+                self._pages.record(
+                    AuditEvent.FACTOR_BOUND,
+                    admitted,
+                    reference,
+                    factor=TOTP,
+                    credential=credential.id,
+                    bound_by=bound_by.value,
+                    replaced=tuple(old.id for old in replaced),
+                )
+                if self._addresses is not None:
+                    self._addresses.forget(account, self._pages.asker(admitted))
+                _, cookie = self._sessions.establish(
+                    self._browser.session_cookie(),
+                    account.user,
+                    (verification,),
+                    shared_computer=admitted.session.shared_computer,
+                )
+                response = self._browser.page(
+                    "portal/totp_done.html",
+                    label=credential.label,
+                    replaced=bool(replaced),
+                    continue_url="/",
+                )
+                return self._browser.set_session(response, cookie)
+            case Rejected() if begun is not None:
+                self._pages.record(
+                    AuditEvent.ENROLMENT_REJECTED,
+                    admitted,
+                    reference,
+                    factor=TOTP,
+                    why=done.why.value,
+                )
+                return self._draw_setup(admitted, begun, done)
+            case Throttled():
+                return self._browser.too_many(done.until - self._pages.clock())
+            case Rejected() | NotBound():
+                return self.back()
+            case never:
+                assert_never(never)
+
+    def back(self) -> Response:
+        """The page is where the set-up is."""
+        return self._browser.see_other(PAGE)
+
+    # -- showing -----------------------------------------------------------------------------
+
+    def show(self) -> Response:
+        """The present key, after a device that was shown just now; its owner is told."""
+        admitted = self._shown()
+        return admitted if isinstance(admitted, Response) else self._draw_key(admitted, None)
+
+    def try_out(self) -> Response:
+        """Whether a device shows the codes of the present key; nothing is spent."""
+        admitted = self._shown()
+        if isinstance(admitted, Response):
+            return admitted
+        if not self._browser.csrf_right(self._browser.session_cookie()):
+            return self._browser.see_other(SHOW)
+        answer = self._totp.verify(
+            Challenge(TOTP),
+            contract.Response(dict(request.form.items())),
+            admitted.account.credentials.of(TOTP),
+            self._pages.clock(),
+        )
+        return self._draw_key(admitted, answer)
+
+    def _shown(self) -> Admitted | Response:
+        admitted = self._pages.admitted(Page.PORTAL_SHOW)
+        if isinstance(admitted, Response):
+            return admitted
+        # Whatever a policy says (rule 2).
+        if not has_shown_possession(admitted.session.verified, self._pages.clock()):
+            return self._pages.begin(Page.PORTAL_SHOW)
+        if not admitted.account.credentials.of(TOTP):
+            return self.back()
+        return admitted
+
+    def _draw_key(self, admitted: Admitted, tried: Accepted | Rejected | None) -> Response:
+        account = admitted.account
+        (credential, *_) = account.credentials.of(TOTP)
+        mark = f"shown:{admitted.session.handle}:{credential.id}"
+        if self._store.once(mark, _TOLD_AGAIN):
+            reference = self._pages.reference()
+            self._pages.record(
+                AuditEvent.KEY_SHOWN, admitted, reference, factor=TOTP, credential=credential.id
+            )
+            self._outbox.put(
+                Notice(
+                    NoticeKind.KEY_SHOWN,
+                    account.user.id,
+                    self._pages.clock(),
+                    self._browser.seen(),
+                    reference,
+                    self._browser.language(),
+                )
+            )
+        return self._browser.page(
+            "portal/totp_show.html",
+            422 if isinstance(tried, Rejected) else 200,
+            user=account.user,
+            **self._card(self._totp.show_enrolment(account.user, credential)),
+            since=credential.bound_at,
+            valid=isinstance(tried, Accepted),
+            error=self._error(tried) if isinstance(tried, Rejected) else None,
+            action=SHOW,
+            csrf=self._pages.csrf(),
+        )
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _asks_for_an_address(self, admitted: Admitted) -> bool:
+        """At the first set-up, once, where an address could be used."""
+        credentials = admitted.account.credentials
+        return (
+            self._addresses is not None
+            and credentials.has_none
+            and credentials.reissue_address is None
+            and self._addresses.confirmed(admitted.account, self._pages.asker(admitted)) is None
+        )
+
+    def _address(self, admitted: Admitted, bound_by: BoundBy) -> tuple[Change, ...]:
+        """The address that was confirmed on the way to a first factor."""
+        account = admitted.account
+        if self._addresses is None or not account.credentials.has_none:
+            return ()
+        confirmed = self._addresses.confirmed(account, self._pages.asker(admitted))
+        if confirmed is None:
+            return ()
+        return (self._addresses.change_to(account, confirmed.address, bound_by),)
+
+    def _may_bind(self, admitted: Admitted) -> BoundBy | Response:
+        now = self._pages.clock()
+        answer = may_bind(admitted.account, admitted.zone, admitted.session.verified, now)
+        match answer:
+            case BoundBy():
+                return answer
+            case NotAllowed.ZONE:
+                # The policy would let them; the code says that a password alone binds none here.
+                known = admitted.because.address is not None
+                cause = Cause.NETWORK if known else Cause.NETWORK_UNKNOWN
+                because = replace(admitted.because, cause=cause)
+                return self._pages.refused(Page.PORTAL_ADD_FACTOR, because, None)
+            case NotAllowed.FRESH_FACTOR:
+                return self._pages.begin(Page.PORTAL_ADD_FACTOR)
+            case never:
+                assert_never(never)
+
+    def _draw_setup(
+        self, admitted: Admitted, begun: Enrolment, rejected: Rejected | None
+    ) -> Response:
+        return self._browser.page(
+            "portal/totp_setup.html",
+            200 if rejected is None else 422,
+            user=admitted.account.user,
+            **self._card(begun),
+            error=None if rejected is None else self._error(rejected),
+            replaces=bool(admitted.account.credentials.of(TOTP)),
+            action=f"{PAGE}/complete",
+            csrf=self._pages.csrf(),
+        )
+
+    def _card(self, enrolment: Enrolment) -> Mapping[str, object]:
+        card = key_card(enrolment)
+        return {
+            "key": card.key,
+            "key_groups": card.key_groups,
+            "uri": card.uri,
+            "qr_png": card.qr_png,
+            "label": card.label,
+            "account": card.account,
+            "issuer": card.issuer,
+        }
+
+    def _error(self, rejected: Rejected) -> Mapping[str, object]:
+        wait = rejected.retry_in
+        return {
+            "kind": rejected.why.value,
+            "left": None,
+            "seconds": None if wait is None else int(wait.total_seconds()) + 1,
+            "issuer": self._issuer,
+            "minutes": None,
+        }
+
+    def _label(self) -> str:
+        # Dated, so that the dead entry is recognised in the app after a replacement.
+        return f"{self._issuer}({self._pages.clock():%Y-%m})"
