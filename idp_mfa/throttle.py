@@ -309,7 +309,7 @@ class Throttle:
     def looks(self, seen: Seen) -> tuple[Budget, ...]:
         """How often one network may have put on record how it is seen."""
         limit = self.limits.transactions_per_minute
-        return (Window(f"limit:n:{self._network(seen)}", limit, timedelta(minutes=1)),)
+        return (Window(f"limit:l:{self._network(seen)}", limit, timedelta(minutes=1)),)
 
     def is_declared(self, seen: Seen) -> bool:
         """Whether settings say that many people share this address."""

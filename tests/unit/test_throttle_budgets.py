@@ -53,6 +53,11 @@ NUMBERS = Limits(
     transactions_per_minute=127,
     transaction_span=128 * SECOND,
     unknown_names=65521,
+    mailed_code_tries=129,
+    mail_per_hour=130,
+    mail_per_day=131,
+    mail_per_month=132,
+    mail_first_per_hour=133,
 )
 THROTTLE = Throttle(NUMBERS, KEY)
 LOST = AfterLoss(18, 109 * SECOND)
@@ -131,6 +136,30 @@ def test_failures_that_warn_and_set_ups_have_their_own() -> None:
     assert THROTTLE.enrolment(CredentialId("one")) == (proving,)
 
 
+@pytest.mark.parametrize("typed", ["hanako@example.org", "Hanako@Example.ORG"])
+def test_a_letter_spends_what_the_person_and_the_address_have(typed: str) -> None:
+    address = name("address", "hanako@example.org")
+    assert THROTTLE.mail(ALICE, typed) == tuple(
+        window
+        for who in (PERSON, address)
+        for window in (
+            Window(f"limit:m:{who}:hour", 130, HOUR),
+            Window(f"limit:m:{who}:day", 131, DAY),
+            Window(f"limit:m:{who}:month", 132, 30 * DAY),
+        )
+    )
+    assert THROTTLE.mail_of_first_set_up(ALICE, typed) == tuple(
+        Window(f"limit:n:{who}", 133, HOUR) for who in (PERSON, address)
+    )
+
+
+def test_a_mailed_code_has_tries_of_its_own_that_outlive_it() -> None:
+    assert THROTTLE.mailed_code("code 1") == (
+        Window(f"limit:c:{name('code', 'code 1')}", 129, DAY),
+    )
+    assert Limits().mailed_code_lives < DAY
+
+
 @pytest.mark.parametrize(
     ("seen", "network"),
     [
@@ -145,6 +174,7 @@ def test_a_network_spends_its_own(seen: Seen, network: str) -> None:
     whose = name("network", network)
     assert THROTTLE.source(seen) == Bucket(f"limit:s:{whose}", 119, 120 * SECOND)
     assert THROTTLE.transactions(seen) == (Window(f"limit:t:{whose}", 127, MINUTE),)
+    assert THROTTLE.looks(seen) == (Window(f"limit:l:{whose}", 127, MINUTE),)
     assert THROTTLE.spray(seen) == Window(f"limit:y:{whose}", 123, 124 * SECOND)
     assert THROTTLE.spray_successes(seen) == Window(f"limit:r:{whose}", 14, 124 * SECOND)
     assert THROTTLE.slowed(seen) == Bucket(f"limit:x:{whose}", 125, 126 * SECOND)
