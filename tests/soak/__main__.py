@@ -17,6 +17,7 @@ from tests.soak.chaos import Chaos
 from tests.soak.guesses import attack
 from tests.soak.memory import growth
 from tests.soak.siege import besieged
+from tests.soak.swaps import BROKEN, swapped
 from tests.soak.term import first_day
 
 FAULTS = 200
@@ -25,6 +26,7 @@ GUESSES_A_MINUTE = 600
 FIRST_DAY = (20_000, 5_000)
 """Sign-ins and first set-ups."""
 FIRST_DAYS_ENROLLED = 1_500
+SWAPPED_SIGN_INS, SWAPS, SWAPPED_PEOPLE = 1_000, 20, 500
 SIGN_INS = 50_000
 PEOPLE = 3_000
 MOST_KIB_A_SIGN_IN = 0.25
@@ -66,6 +68,14 @@ def term(asked: argparse.Namespace) -> bool:
     return not done.refused and not any(done.limits.values())
 
 
+def swaps(asked: argparse.Namespace) -> bool:
+    """Policies swapped under sign-ins, broken ones among them."""
+    del asked
+    done = swapped(SWAPPED_SIGN_INS, SWAPS, SWAPPED_PEOPLE)
+    _say(done)
+    return not done.wrong and done.activated == SWAPS - BROKEN and done.refused == BROKEN
+
+
 def memory(asked: argparse.Namespace) -> bool:
     """Sign-ins one after another, and what workers hold after each tenth."""
     grown = growth(asked.sign_ins, min(PEOPLE, asked.sign_ins))
@@ -74,7 +84,7 @@ def memory(asked: argparse.Namespace) -> bool:
 
 
 RUNS: dict[str, Callable[[argparse.Namespace], bool]] = {
-    run.__name__: run for run in (kills, guesses, siege, term, memory)
+    run.__name__: run for run in (kills, guesses, siege, term, swaps, memory)
 }
 
 
