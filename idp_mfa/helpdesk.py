@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
@@ -81,7 +82,7 @@ class HelpDesk:
     def reset(
         self, account: Account, factor: FactorName, actor: str, reason: str
     ) -> Reset | ChangeAnswer:
-        """Take every record of one factor away, of whatever state.
+        """Take every record of one factor away, of whatever state, and what was guessed at it.
 
         It is on record before it happens; a reset that lost a race is tried again by its actor.
         """
@@ -90,6 +91,7 @@ class HelpDesk:
         answer = self.credentials.change(
             account.user.id, account.credentials, tuple(Change(one, None) for one in removed)
         )
+        self._forget_guesses(account)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
 
     def reset_everything(self, account: Account, actor: str, reason: str) -> Reset | ChangeAnswer:
@@ -97,7 +99,15 @@ class HelpDesk:
         removed = account.credentials.records
         reference = self._record_reset(account, actor, reason, "everything", removed)
         answer = self.credentials.clear(account.user.id, account.credentials)
+        self._forget_guesses(account)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
+
+    def _forget_guesses(self, account: Account) -> None:
+        # They were made at another key. A store that is away leaves its limits, which may be waited
+        # for or unlocked; the reset itself is done.
+        with suppress(Unavailable):
+            devices = self.devices.of(account.user.id)
+            self.store.clear(self.throttle.of_factors(account.user.id, devices))
 
     def _spent(self, window: Window) -> int:
         kept = self.store.get(window.key)

@@ -322,22 +322,23 @@ class Throttle:
 
     def of_user(self, user_id: UserId, devices: tuple[str, ...] = ()) -> tuple[Budget, ...]:
         """Every budget that is a user's own: what the desk's unlock clears."""
-        seen = Seen(None, ())
-        places = (
-            Standpoint(Trust.UNTRUSTED, seen),
-            Standpoint(Trust.INSIDE, seen),
-            *(Standpoint(Trust.KNOWN_BROWSER, seen, device) for device in devices),
-        )
+        nothing = TransactionId("")
+        passwords = {
+            budget.key: budget
+            for place in _places(devices)
+            for budget in self.password(nothing, user_id, "", place)[1:]
+        }
+        return (*passwords.values(), *self.of_factors(user_id, devices), self.warning(user_id))
+
+    def of_factors(self, user_id: UserId, devices: tuple[str, ...] = ()) -> tuple[Budget, ...]:
+        """Where wrong codes are counted: of no meaning once the factor is another."""
         nothing = TransactionId("")
         found = {
             budget.key: budget
-            for place in places
-            for budget in (
-                *self.password(nothing, user_id, "", place)[1:],
-                *self.second_factor(nothing, user_id, place)[1:],
-            )
+            for place in _places(devices)
+            for budget in self.second_factor(nothing, user_id, place)[1:]
         }
-        return (*found.values(), self.warning(user_id))
+        return tuple(found.values())
 
     def _network(self, seen: Seen) -> str:
         """A /32 of IPv4, a /64 of IPv6, and all that cannot be told together."""
@@ -352,6 +353,15 @@ class Throttle:
     def _mac(self, kind: str, text: str) -> bytes:
         message = f"{kind}\0{text}".encode("utf-8", "surrogatepass")
         return hmac.digest(self.key, message, hashlib.sha256)
+
+
+def _places(devices: tuple[str, ...]) -> tuple[Standpoint, ...]:
+    seen = Seen(None, ())
+    return (
+        Standpoint(Trust.UNTRUSTED, seen),
+        Standpoint(Trust.INSIDE, seen),
+        *(Standpoint(Trust.KNOWN_BROWSER, seen, device) for device in devices),
+    )
 
 
 @cache

@@ -18,7 +18,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.model import ZoneKind
 from idp_mfa.policy.zones import locate
-from idp_mfa.ports import Change, Reservation, Throttled
+from idp_mfa.ports import Change, ChangeAnswer, Reservation, Throttled
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.transaction import Transaction
 from idp_mfa.throttle import Standpoint, Trust
@@ -217,7 +217,10 @@ class Tries:
                 factor=factor,
                 credentials=tuple(change.before.id for change in changes if change.before),
             )
-            parts.credentials.change(account.user.id, account.credentials, changes)
+            done = parts.credentials.change(account.user.id, account.credentials, changes)
+            if done is ChangeAnswer.DONE:
+                # What is set up in its place has failed never.
+                parts.store.clear((throttled.budget,))
         return True
 
 

@@ -223,8 +223,11 @@ class Attacked:
         return self.directory.get(self.entry(person), "mfaCredential")
 
 
+AS_EVER: Mapping[str, object] = {**WIDE, "password_burst": 10}
+
+
 @contextlib.contextmanager
-def attacked() -> Iterator[Attacked]:
+def attacked(limits: Mapping[str, object] = AS_EVER) -> Iterator[Attacked]:
     """slapd, Redis, and ``idp-mfa serve`` with two services registered."""
     with (
         slapd.slapd() as directory,
@@ -237,7 +240,7 @@ def attacked() -> Iterator[Attacked]:
             more={
                 "audit": {"file": str(place / "audit.jsonl")},
                 "directory": {"ldap": _impatient(directory)},
-                "limits": {**WIDE, "password_burst": 10},
+                "limits": limits,
                 "mail": {"folder": str(place / "outbox")},
             },
         ) as idp,
