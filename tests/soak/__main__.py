@@ -16,6 +16,7 @@ from tests.faults.stand import PATIENT, stand
 from tests.soak.chaos import Chaos
 from tests.soak.guesses import attack
 from tests.soak.memory import growth
+from tests.soak.replays import many
 from tests.soak.siege import besieged
 from tests.soak.swaps import BROKEN, swapped
 from tests.soak.term import first_day
@@ -28,6 +29,8 @@ FIRST_DAY = (20_000, 5_000)
 FIRST_DAYS_ENROLLED = 1_500
 SWAPPED_SIGN_INS, SWAPS, SWAPPED_PEOPLE = 1_000, 20, 500
 SIGN_INS = 50_000
+DECISIONS = 1_000_000
+MOST_SECONDS_OF_REPLAY = 180
 PEOPLE = 3_000
 MOST_KIB_A_SIGN_IN = 0.25
 
@@ -83,8 +86,16 @@ def memory(asked: argparse.Namespace) -> bool:
     return grown.kib_a_sign_in < MOST_KIB_A_SIGN_IN
 
 
+def replays(asked: argparse.Namespace) -> bool:
+    """Another policy over every decision on record, by two processes."""
+    done = many(asked.decisions)
+    _say(done)
+    allowed = MOST_SECONDS_OF_REPLAY * asked.decisions / DECISIONS
+    return done.sign_ins == asked.decisions and done.seconds < allowed
+
+
 RUNS: dict[str, Callable[[argparse.Namespace], bool]] = {
-    run.__name__: run for run in (kills, guesses, siege, term, swaps, memory)
+    run.__name__: run for run in (kills, guesses, siege, term, swaps, memory, replays)
 }
 
 
@@ -97,6 +108,7 @@ def main() -> int:
     words.add_argument("--guesses", type=int, default=GUESSES)
     words.add_argument("--guesses-a-minute", type=int, default=GUESSES_A_MINUTE)
     words.add_argument("--sign-ins", type=int, default=SIGN_INS)
+    words.add_argument("--decisions", type=int, default=DECISIONS)
     asked = words.parse_args()
     if unknown := set(asked.runs) - set(RUNS):
         words.error(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
