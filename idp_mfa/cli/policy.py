@@ -55,9 +55,8 @@ def check(file: Path, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def test(program: Program, file: Path | None, as_json: bool) -> None:
-    """Try the tests of a policy; without FILE, of the one in the settings."""
-    file = file or program.settings.policy
-    found = _read(file)
+    """Try the tests of a policy; without FILE, of the one in force."""
+    found = _read_in_force(program) if file is None else _read(file)
     if isinstance(found, Problems):
         no(str(found))
     tried = _tried(found)
@@ -67,12 +66,12 @@ def test(program: Program, file: Path | None, as_json: bool) -> None:
         for one in tried:
             click.echo(_row(one))
         failed = sum(1 for one in tried if one.wrong is not None)
-        click.echo(f"{file}: {len(tried)} tests, {failed} failed")
+        click.echo(f"{found.policy.source}: {len(tried)} tests, {failed} failed")
     sys.exit(1 if any(one.wrong is not None for one in tried) else 0)
 
 
 @policy.command()
-@click.option("--policy", "file", type=file_argument, help="Default: the one in the settings.")
+@click.option("--policy", "file", type=file_argument, help="Default: the one in force.")
 @click.option("--user", "login", help="Whose groups and factors the directory tells.")
 @click.option("--group", "groups", multiple=True, help="Without --user: a group.")
 @click.option("--enrolled", "enrolled", multiple=True, help="Without --user: a factor.")
@@ -113,7 +112,7 @@ def explain(
         fail("say --ip, or --reference for a sign-in of the record")
     if login is not None and (groups or enrolled):
         fail("--user tells groups and factors: leave --group and --enrolled out")
-    found = _read(file or program.settings.policy)
+    found = _read_in_force(program) if file is None else _read(file)
     if isinstance(found, Problems):
         fail(str(found))
     given = Given(
@@ -148,6 +147,13 @@ def _read(file: Path) -> Untried | Problems:
     except OSError as error:
         fail(f"{file}: {error.strerror}")
     return load_untried(text, str(file), SHIPPED_FACTORS)
+
+
+def _read_in_force(program: Program) -> Untried | Problems:
+    found = program.house.policy_in_force.text()
+    if isinstance(found, Problems):
+        return found
+    return load_untried(found.text, found.path, SHIPPED_FACTORS)
 
 
 def _of_record(program: Program, file: Path | None) -> Policy:

@@ -15,7 +15,7 @@ from enum import Enum
 from idp_mfa.policy.load import Factors, load, strictest
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import PolicyShelf, PolicyVersion, PolicyVersions, Unavailable
-from idp_mfa.yaml_document import Problems
+from idp_mfa.yaml_document import Problem, Problems
 
 _LOG = logging.getLogger("idp_mfa")
 PART = "policies"
@@ -124,7 +124,12 @@ class PolicyInForce:
     def text(self) -> PolicyFile | Problems:
         """The text of what decides now, for the tools; problems if there is none."""
         found = self.now()
-        if isinstance(found, Problems) or found.version is None:
+        if isinstance(found, Problems):
+            return found
+        if found.origin is Origin.BUILT_IN:
+            message = f"the built-in policy decides, strictest of all: {found.trouble}"
+            return Problems((Problem(found.policy.source, 1, 1, message),))
+        if found.version is None:
             return self._file()
         name = f"version {found.version.number}"
         return PolicyFile(name, self._shelf.current().texts[found.version.digest])

@@ -259,6 +259,18 @@ def test_while_one_reads_what_is_new_nobody_waits(site: Site) -> None:
     assert server.rule == "new"
 
 
+def test_the_tools_are_given_the_text_that_decides(site: Site) -> None:
+    node = site.node("a")
+    assert node.in_force.text() == PolicyFile("settings.yaml", text("file"))
+    assert node.in_force.overlooked() is None
+    node.activate("first")
+    assert node.in_force.text() == PolicyFile("version 2", text("first"))
+    assert node.in_force.overlooked() == PolicyFile("settings.yaml", text("file"))
+    node.copy.write_bytes(b"garbage")
+    site.store.flush()
+    assert isinstance(site.node("a").in_force.text(), Problems), "nobody wrote the built-in one"
+
+
 # -- who, when, what -----------------------------------------------------------------------------
 
 
