@@ -104,7 +104,7 @@ class TotpOptions:
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
-    """``folder`` holds this node's last good copy of the registry."""
+    """``folder`` holds this node's last good copies of what all nodes share."""
 
     folder: Path
 
