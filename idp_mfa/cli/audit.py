@@ -155,8 +155,10 @@ def _print(records: Iterable[AuditRecord], *, as_json: bool) -> None:
         echo_json([_plain(record) for record in records])
         return
     for record in records:
-        told = " ".join(f"{key}={value}" for key, value in _plain(record).items() if value)
-        click.echo(told)
+        told = _plain(record)
+        if record.decision is not None:
+            told["decision"] = record.decision.get("outcome")
+        click.echo(" ".join(f"{key}={value}" for key, value in told.items() if value))
 
 
 def _plain(record: AuditRecord) -> dict[str, object]:
