@@ -160,16 +160,16 @@ class NumberedDocument(Generic[T]):
         now = self._clock()
         try:
             marker = self._store.get(self._key("version"))
-            known = held is not None and marker is not None and marker == held.marker
-            if held is not None and known and now - held.read_at < _READ_EVERY:
+            same = held is not None and marker is not None and marker == held.marker
+            if held is not None and same and now - held.read_at < _READ_EVERY:
                 return replace(held, looked_at=now)
             octets = self._store.get(self._key("document"))
         except Unavailable as away:
             return self._without_store(held, away, now)
-        theirs, foreign = self._read(octets, "in the store")
-        on_disk, damaged = self._from_disk()
-        mine = _copies(held, on_disk)
-        ranked = self._ranked((*_same(mine, theirs), *mine))
+        known = () if held is None else (held.used, held.newest)
+        theirs, foreign = self._read(octets, "in the store", known)
+        on_disk, damaged = self._from_disk(known)
+        ranked = self._ranked((theirs, *known, on_disk))
         newest = ranked[0] if ranked else None
         if newest is not None and foreign is None and newest.octets != octets:
             self._put_back(newest, octets)
@@ -179,16 +179,21 @@ class NumberedDocument(Generic[T]):
         return _Held(newest, used, foreign, damaged, marker, now, now)
 
     def _without_store(self, held: _Held[T] | None, away: Unavailable, now: datetime) -> _Held[T]:
-        on_disk, damaged = self._from_disk()
-        ranked = self._ranked(_copies(held, on_disk))
+        known = () if held is None else (held.used, held.newest)
+        on_disk, damaged = self._from_disk(known)
+        ranked = self._ranked((*known, on_disk))
         if not ranked:
             raise damaged or away
         # Without a marker it is read anew as soon as the store is there.
         return _Held(ranked[0], self._usable(ranked), None, damaged, None, now, now)
 
-    def _ranked(self, copies: Iterable[_Copy[T]]) -> list[_Copy[T]]:
-        """The highest number first; of two with the same number, the one that came first."""
-        return sorted(copies, key=lambda copy: -self._form.number(copy.document))
+    def _ranked(self, copies: Iterable[_Copy[T] | None]) -> list[_Copy[T]]:
+        """The highest number first; of two with the same number, the one that came first.
+
+        A process that was forked from an older one may hold less than its node's disk.
+        """
+        there = (copy for copy in copies if copy is not None)
+        return sorted(there, key=lambda copy: -self._form.number(copy.document))
 
     def _usable(self, ranked: Iterable[_Copy[T]]) -> _Copy[T] | None:
         return next((copy for copy in ranked if self._form.fit(copy.document)), None)
@@ -201,9 +206,12 @@ class NumberedDocument(Generic[T]):
             raise held.damaged
         return self._form.empty if held.newest is None else held.newest.document
 
-    def _read(self, octets: bytes | None, where: str) -> tuple[_Copy[T] | None, Unavailable | None]:
-        if octets is None:
-            return None, None
+    def _read(
+        self, octets: bytes | None, where: str, known: Iterable[_Copy[T] | None]
+    ) -> tuple[_Copy[T] | None, Unavailable | None]:
+        same = next((copy for copy in known if copy is not None and copy.octets == octets), None)
+        if octets is None or same is not None:
+            return same, None
         try:
             return _Copy(self._form.decode(octets), octets), None
         except Unavailable as error:
@@ -237,29 +245,18 @@ class NumberedDocument(Generic[T]):
     def _key(self, what: str) -> str:
         return f"{self._form.name}:{what}"
 
-    def _from_disk(self) -> tuple[_Copy[T] | None, Unavailable | None]:
+    def _from_disk(
+        self, known: Iterable[_Copy[T] | None]
+    ) -> tuple[_Copy[T] | None, Unavailable | None]:
         try:
             octets = self._copy.read()
         except Unavailable as error:
             self._say(str(error))
             return None, error
-        return self._read(octets, str(self._copy.path))
+        return self._read(octets, str(self._copy.path), known)
 
     def _say(self, message: str) -> None:
         """Once, however often it is looked at."""
         if message != self._said:
             _LOG.error("%s", message)
             self._said = message
-
-
-def _copies(held: _Held[T] | None, on_disk: _Copy[T] | None) -> tuple[_Copy[T], ...]:
-    """What this node has: a process that came of an older one may hold less than its disk."""
-    known = () if held is None else (held.used, held.newest)
-    return tuple(each for each in (*known, on_disk) if each is not None)
-
-
-def _same(mine: Iterable[_Copy[T]], theirs: _Copy[T] | None) -> tuple[_Copy[T], ...]:
-    """What the store has: as the object that is held, if it is the same."""
-    if theirs is None:
-        return ()
-    return (next((each for each in mine if each.octets == theirs.octets), theirs),)
