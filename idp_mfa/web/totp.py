@@ -25,6 +25,7 @@ from idp_mfa.key_card import key_card
 from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import BoundBy, Cause, Page
 from idp_mfa.own_pages import OwnPages
+from idp_mfa.policy.model import UNKNOWN
 from idp_mfa.ports import Change, Outbox, StateStore, Throttled
 from idp_mfa.recovery import TOTP
 from idp_mfa.reissue_address import ReissueAddresses
@@ -276,7 +277,7 @@ class TotpPages:
                 return answer
             case NotAllowed.ZONE:
                 # The policy would let them; the code says that a password alone binds none here.
-                known = admitted.because.address is not None
+                known = admitted.because.zone != UNKNOWN
                 cause = Cause.NETWORK if known else Cause.NETWORK_UNKNOWN
                 because = replace(admitted.because, cause=cause)
                 return self._pages.refused(Page.PORTAL_ADD_FACTOR, because, None)
