@@ -12,6 +12,7 @@ import hmac
 import logging
 import os
 import stat
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from pathlib import Path
@@ -24,7 +25,6 @@ from idp_mfa.sealing_keys import KEY_BYTES, octets_of, text_of
 MOST_DAYS_UNASKED = 31
 """A server moves its file no further at once: a clock that is wrong must not destroy every key."""
 _LONGEST_WAY = 3660
-_MODE = 0o600
 
 log = logging.getLogger(__name__)
 
@@ -165,10 +165,17 @@ class AddressKeyFile:
 
 def create_address_keys(path: Path, today: date, randomness: Randomness) -> bool:
     """Whether the file was made; one that is there stays as it is."""
-    if path.exists():
-        return False
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(path, _Oldest(today, randomness(KEY_BYTES)))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = _beside(path, _Oldest(today, randomness(KEY_BYTES)))
+        try:
+            path.hardlink_to(beside)
+        except FileExistsError:
+            return False
+        finally:
+            beside.unlink()
+    except OSError as error:
+        raise _not_written(path, error) from None
     return True
 
 
@@ -194,14 +201,26 @@ def _read(path: Path) -> _Oldest:
 
 
 def _write(path: Path, oldest: _Oldest) -> None:
-    """Whole or not at all; of several processes each writes the same."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    """Whole or not at all; of several processes and threads each writes the same."""
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
+        _beside(path, oldest).replace(path)
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
+def _beside(path: Path, oldest: _Oldest) -> Path:
+    """A file of its own, for its owner alone: what another one writes must not be cut short."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{oldest.day.isoformat()} {text_of(oldest.key)}\n")
             file.flush()
             os.fsync(descriptor)
-        beside.replace(path)
-    except OSError as error:
-        raise Unavailable("keys", f"{path} cannot be written: {error.strerror}") from None
+    except OSError:
+        Path(name).unlink()
+        raise
+    return Path(name)
+
+
+def _not_written(path: Path, error: OSError) -> Unavailable:
+    return Unavailable("keys", f"{path} cannot be written: {error.strerror}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -207,6 +209,32 @@ def test_a_running_process_forgets_too(path: Path, calendar: Calendar) -> None:
     assert record.seen is None
 
 
+def test_threads_that_move_the_file_at_once_never_leave_it_cut_short(
+    path: Path, calendar: Calendar
+) -> None:
+    before = path.read_bytes()
+    calendar.after(days=95)
+    for _ in range(20):
+        path.write_bytes(before)
+        all_at_once = threading.Barrier(4)
+        wrong: list[str] = []
+
+        def move(barrier: threading.Barrier = all_at_once, wrong: list[str] = wrong) -> None:
+            barrier.wait()
+            AddressKeyFile(path, KEPT, calendar).expire()
+            text = path.read_text("ascii")
+            if not text.startswith("2026-11-26 ") or len(text) != len(before):
+                wrong.append(text)
+
+        threads = [threading.Thread(target=move) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 def test_nodes_that_began_with_one_file_open_each_others_lines(
     path: Path, tmp_path: Path, calendar: Calendar
 ) -> None:
@@ -254,14 +282,18 @@ def test_a_file_that_cannot_be_moved_on_says_so_and_goes_on_sealing(
     path: Path, calendar: Calendar, caplog: pytest.LogCaptureFixture
 ) -> None:
     calendar.after(95)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    beside.mkdir()
     addresses = reader(path, calendar)
     now = replace(RECORD, at=calendar.now)
-    assert decode(encode(now, addresses), addresses) == now
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        line = encode(now, addresses)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert decode(line, addresses) == now
     assert "cannot be written" in caplog.text
-    keys = AddressKeyFile(path, KEPT, calendar)
-    assert keys.oldest < keys.due
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert path.read_text("ascii").startswith("2026-11-21 ")
 
 
 @pytest.mark.parametrize(
