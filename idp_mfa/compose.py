@@ -45,7 +45,7 @@ from idp_mfa.model import Clock, FactorName, Page, Randomness
 from idp_mfa.own_pages import OwnPages, portal_service
 from idp_mfa.policies import Policies
 from idp_mfa.policy.facts import CountryOf, nowhere
-from idp_mfa.policy.in_force import InForce, Origin, PolicyFile, PolicyInForce, Readings
+from idp_mfa.policy.in_force import SHOWN, InForce, Origin, PolicyFile, PolicyInForce, Readings
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.postman import Postman, rounds
@@ -464,7 +464,6 @@ class House:
             raise
         except Unavailable as error:
             _LOG.error("unavailable %s: started all the same, not ready", error)
-        self._say_which_policy()
         # The connections of this process are not those of the workers that are forked from it.
         self.store_server.close()
         self.signing_keys.keys()
@@ -552,8 +551,16 @@ class House:
         reissue = ReissuePages(pages, self.recoveries, issuer)
         return portal, totp, reissue, AddressPages(pages, self.reissue_addresses)
 
-    def _say_which_policy(self) -> None:
-        found, file = self.in_force(), self.policy_in_force.overlooked()
+    def look_at_policy(self) -> None:
+        """Say which one decides; ``NotComposed`` if the settings' file has to, and cannot be used.
+
+        While the store is away nobody can say whether it has to: it must be well then, too.
+        """
+        try:
+            found, file = self.in_force(), self.policy_in_force.overlooked()
+        except Unavailable:
+            _usable(self.policy_in_force.of_settings())
+            return
         if found.origin is Origin.BUILT_IN:
             _LOG.error("the built-in policy decides, strictest of all: %s", found.trouble)
         if found.version is not None and file is not None:
@@ -580,13 +587,19 @@ class House:
         except (NotComposed, Unavailable):
             return frozenset()
 
+    def _policy_version(self) -> str:
+        try:
+            return self.policy().version[:SHOWN]
+        except Unavailable:
+            return "not known"
+
     def _facts(self) -> Facts:
         from idp_mfa.metrics import Facts
 
         server = self.settings.server
         return Facts(
             parts={name: _is_there(ping) for name, ping in self.pings().items()},
-            policy=self.policy().version[:12],
+            policy=self._policy_version(),
             # What does not load is told by its part.
             keys=_or((), self._key_facts),
             threads=server.workers * server.threads,

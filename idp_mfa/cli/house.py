@@ -46,7 +46,7 @@ class Program:
     def must_have_policy(self) -> None:
         """One that can be used; problems end the command with exit code 2."""
         try:
-            self.house.policy()
+            self.house.look_at_policy()
         except NotComposed as error:
             fail(str(error.problems))
 

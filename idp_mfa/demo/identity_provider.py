@@ -24,6 +24,7 @@ def application() -> SeenFrom:
     if isinstance(settings, Problems):
         sys.exit(str(settings))
     house = compose(settings)
+    house.look_at_policy()
     application = house.application()
     # gunicorn makes the application before it forks its workers.
     os.register_at_fork(after_in_child=house.start_post)

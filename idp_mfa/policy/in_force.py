@@ -105,14 +105,17 @@ class PolicyInForce:
         self._last: tuple[PolicyVersions, InForce] | None = None
 
     def now(self) -> InForce | Problems:
-        """What decides now; problems if it is the settings' file, and that is not well."""
+        """What decides now; problems if it is the settings' file, and that is not well.
+
+        ``Unavailable`` on a node that has no version and cannot ask whether there is one: the file
+        may be laxer.
+        """
         try:
             versions = self._shelf.current()
         except Unavailable as error:
-            if error.part == PART:
-                return InForce(self._readings.strictest, Origin.BUILT_IN, trouble=error.why)
-            # A node that never had an activated version, and cannot ask whether there is one.
-            return self._file_in_force()
+            if error.part != PART:
+                raise
+            return InForce(self._readings.strictest, Origin.BUILT_IN, trouble=error.why)
         last = self._last
         if last is not None and last[0] is versions:
             return last[1]
@@ -122,8 +125,14 @@ class PolicyInForce:
         return found
 
     def text(self) -> PolicyFile | Problems:
-        """The text of what decides now, for the tools; problems if there is none."""
-        found = self.now()
+        """The text of what decides now, for the tools; problems if there is none.
+
+        The settings' file where nobody can say whether it is that.
+        """
+        try:
+            found = self.now()
+        except Unavailable:
+            return self._file()
         if isinstance(found, Problems):
             return found
         if found.origin is Origin.BUILT_IN:
@@ -147,7 +156,7 @@ class PolicyInForce:
             reading = self._readings.of(versions.shadow, versions.texts)
             shadow = reading if isinstance(reading, Policy) else None
         if not versions.versions:
-            found = self._file_in_force()
+            found = self.of_settings()
             return found if isinstance(found, Problems) else replace(found, shadow=shadow)
         version = versions.versions[-1]
         policy = self._readings.of(version, versions.texts)
@@ -157,8 +166,8 @@ class PolicyInForce:
         _LOG.info("policies: version %d is in force (%s)", version.number, version.digest[:SHOWN])
         return InForce(policy, Origin.ACTIVATED, version, shadow)
 
-    def _file_in_force(self) -> InForce | Problems:
-        """Read once: an edit counts from the next start, as that of any other setting."""
+    def of_settings(self) -> InForce | Problems:
+        """The settings' file, read once: an edit counts from the next start, as any other."""
         if self._of_settings is None:
             file = self._file()
             found = file if isinstance(file, Problems) else self._readings.of_file(file)
