@@ -30,7 +30,9 @@ _SMALL = 5
 def in_words(space: Space, cell: Cell[Any]) -> str:
     """Whom and what a cell is about: ``people in students who have no factor, from outside``."""
     limited = [one for one in space if cell.values[one.name] != frozenset(one.values)]
-    who = [_about(one, cell) for one in limited if one.name in _WHO or _is_attribute(one)]
+    who = [_about(one, cell) for one in limited if one.name == "group"]
+    who += [_about(one, cell) for one in limited if _is_attribute(one)]
+    who += [_about(one, cell) for one in limited if one.name in ("enrolled", "bound")]
     what = [_about(one, cell) for one in limited if one.name in _WHAT]
     return ", ".join([" ".join(["people", *who]) if who else "everybody", *what])
 

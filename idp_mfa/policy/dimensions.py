@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -12,7 +12,7 @@ from idp_mfa.model import Account, Acr, BoundBy, Device, FactorKind, FactorName
 from idp_mfa.policy.assurance import levels
 from idp_mfa.policy.cases import LONG_AGO, Given, Standing, facts_given
 from idp_mfa.policy.cells import Dimension, Point, Space, Value
-from idp_mfa.policy.conditions import HasValue, OneOf, leaves
+from idp_mfa.policy.conditions import ASKED, HasValue, OneOf, leaves
 from idp_mfa.policy.dated import Before, During, WasBound, WasVerified, span
 from idp_mfa.policy.model import (
     UNKNOWN,
@@ -35,8 +35,8 @@ Proof = tuple[BoundBy, timedelta]
 """On what proof a factor was bound, and how long ago."""
 Proofs = Mapping[FactorName, Sequence[Proof]]
 
-_ALL_MIXTURES = 5
-"""Of so many words every mixture is tried; of more, each alone and each pair."""
+_ALL_MIXTURES = 2
+"""Of so many words every mixture is tried; of more, each alone."""
 _WEEK = range(-1, 9)
 _MOMENT = timedelta(seconds=1)
 _SOME_TIME = datetime(2026, 4, 1, tzinfo=UTC)
@@ -128,7 +128,7 @@ def space(
         Dimension("asked", _classes(policies, named), _put("asked")),
         Dimension("enrolled", _holdings(factors), _put_holding),
         Dimension("service", _services(named, services), _put("service_tags")),
-        Dimension("group", tuple(_mixtures(named.words("group"))), _put("groups")),
+        Dimension("group", _belonging(named.words("group")), _put("groups")),
         *(_attribute(name, words) for name, words in sorted(named.attributes.items())),
     ]
     if named.bindings:
@@ -220,19 +220,20 @@ def _factors_of(then: Outcome) -> frozenset[FactorName]:
 
 
 def _classes(policies: Sequence[Policy], named: Named) -> tuple[tuple[Acr, ...], ...]:
-    wanted = named.words("asked")
-    known = dict.fromkeys(
-        level.acr
-        for policy in policies
-        for level in levels(policy.assurance)
-        if level.kinds > 1 or level.acr in wanted
-    )
-    return ((), *((acr,) for acr in known))
+    """None, and of the classes that are asked for and told of alike the first one."""
+    wanted = [one.wanted for one in named.leaves if isinstance(one, OneOf) and one.subject is ASKED]
+    found: dict[Hashable, Acr] = {}
+    for policy in policies:
+        for level in levels(policy.assurance):
+            by_rules = tuple(level.acr in words for words in wanted)
+            if level.kinds > 1 or any(by_rules):
+                found.setdefault((level.kinds, by_rules), level.acr)
+    return ((), *((acr,) for acr in found.values()))
 
 
 def _holdings(factors: Factors) -> tuple[Holding, ...]:
     return (
-        *(Holding(frozenset(map(FactorName, one))) for one in _mixtures(frozenset(factors))),
+        *(Holding(frozenset(map(FactorName, one))) for one in _mixtures(frozenset(factors), 2)),
         *(Holding(frozenset(), one) for one in (Standing.UNUSABLE, Standing.UNREADABLE)),
     )
 
@@ -243,8 +244,12 @@ def _services(named: Named, services: Collection[frozenset[str]]) -> tuple[Value
     return tuple(dict.fromkeys((frozenset[str](), *alone, *(one & words for one in services))))
 
 
-def _mixtures(words: frozenset[str]) -> Iterator[frozenset[str]]:
-    most = len(words) if len(words) <= _ALL_MIXTURES else 2
+def _belonging(words: frozenset[str]) -> tuple[frozenset[str], ...]:
+    """None, each alone, and both of two; what people really mix is tried besides."""
+    return tuple(_mixtures(words, len(words) if len(words) <= _ALL_MIXTURES else 1))
+
+
+def _mixtures(words: frozenset[str], most: int) -> Iterator[frozenset[str]]:
     for size in range(most + 1):
         yield from map(frozenset, combinations(sorted(words), size))
 
@@ -255,7 +260,7 @@ def _attribute(name: str, words: frozenset[str]) -> Dimension:
             return given
         return replace(given, attributes={**given.attributes, name: tuple(value)})
 
-    return Dimension(f"attribute {name}", (*_mixtures(words), None), put)
+    return Dimension(f"attribute {name}", (*_belonging(words), None), put)
 
 
 def _bindings(conditions: Sequence[WasBound], factors: Factors) -> tuple[Proof, ...]:

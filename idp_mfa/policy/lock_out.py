@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -58,6 +58,7 @@ class LockOuts:
         self._space = space
         self._at = at
         self._accepted = accepted
+        self._known: dict[Hashable, tuple[WayIn, frozenset[str]]] = {}
         self._order = [one.name for one in space]
         there = {names for one in space if one.name == "zone" for names in one.values}
         self._zones = tuple(one for one in (*policy.zones, OUTSIDE) if (one,) in there)
@@ -65,7 +66,7 @@ class LockOuts:
     def no_way(self, point: Point) -> Judged[NoWay | None]:
         """Why there is no way in; None if there is one."""
         facts = self._facts(point)
-        asking = _Asking(self._policy, self._factors, self._order)
+        asking = _Asking(self._policy, self._factors, self._order, point, self._known)
         here = asking.way_in(facts)
         found = None if here.is_there else self._no_way(facts, here, asking)
         return Judged(found, frozenset(asking.needed))
@@ -88,13 +89,15 @@ class LockOuts:
         return facts_given(self._policy, given_at(self._space, point), self._factors, self._at)
 
     def _no_way(self, facts: Facts, here: WayIn, asking: _Asking) -> NoWay:
-        asking.needed.add("enrolled")
+        why = why_not(here.end)
+        # Where what they have was not looked at, another factor makes no difference.
+        by_factors = "enrolled" in asking.needed
         found = NoWay(
-            why=why_not(here.end),
+            why=why,
             rule=here.end.because.rule,
-            demanded=not self._could_reach(facts),
-            set_up=self._set_up(facts, asking),
-            reissue=self._reissue(facts, asking),
+            demanded=by_factors and not self._could_reach(facts),
+            set_up=self._set_up(facts, asking) if by_factors else (),
+            reissue=self._reissue(facts, asking) if by_factors else (),
             elsewhere=tuple(
                 zone
                 for zone in self._zones
@@ -105,6 +108,9 @@ class LockOuts:
         if found.demanded and found.has_road:
             # Where they are and which rule it was makes no difference to these people.
             return replace(found, why=Refusal.ACR_UNMET.value, rule="", elsewhere=())
+        if not by_factors:
+            shut = Shut.at(facts.page, facts.zone, _holding(facts), here.end)
+            return replace(found, accepted=self._accepted.test(shut))
         return replace(found, accepted=self._test(facts, found, here, asking))
 
     def _could_reach(self, facts: Facts) -> bool:
@@ -152,29 +158,41 @@ class LockOuts:
         return test if expected else None
 
     def _no_road(self, facts: Facts, asking: _Asking) -> Iterator[Shut]:
-        """Where a road to a factor could be, and is none."""
+        """Where a road to a factor would begin, and does not."""
         page = Page.PORTAL_ADD_FACTOR if facts.has_none else Page.PORTAL_REISSUE
-        for name in self._zones:
-            zone = self._policy.zones.get(name)
-            if not facts.has_none or (zone is not None and zone.first_set_up):
-                end = asking.on_page(facts, page, name).end
-                yield Shut.at(page, name, _holding(facts), end)
+        for zone in (*self._policy.zones, OUTSIDE):
+            yield Shut.at(page, zone, _holding(facts), asking.on_page(facts, page, zone).end)
 
 
 class _Asking:
-    """The policy, asked; ``needed`` gathers what its answers were made of."""
+    """The policy, asked about one point; ``needed`` gathers what its answers were made of.
 
-    def __init__(self, policy: Policy, factors: Factors, order: Sequence[str]) -> None:
+    What is the same for other points is asked once and stands in ``known``.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        factors: Factors,
+        order: Sequence[str],
+        point: Point,
+        known: dict[Hashable, tuple[WayIn, frozenset[str]]],
+    ) -> None:
         self._policy = policy
         self._factors = factors
         self._order = order
+        self._point = point
+        self._known = known
         self.needed: set[str] = set()
 
     def way_in(self, facts: Facts) -> WayIn:
-        return self._gathered(facts, frozenset())
+        found = way_in(self._policy, facts, self._factors)
+        self.needed |= found.needed(self._order)
+        return found
 
     def from_zone(self, facts: Facts, zone: ZoneName) -> WayIn:
-        return self._gathered(replace(facts, zone=zone, address=None), frozenset({"zone"}))
+        there = replace(facts, zone=zone, address=None)
+        return self._once(there, zone, frozenset({"zone"}))
 
     def on_page(self, facts: Facts, page: Page, zone: ZoneName) -> WayIn:
         asking = replace(
@@ -186,15 +204,19 @@ class _Asking:
             zone=zone,
             address=None,
         )
-        return self._gathered(asking, _OF_THE_REQUEST)
+        return self._once(asking, (page, zone), _OF_THE_REQUEST)
 
     def may_set_up(self, facts: Facts, zone: ZoneName) -> bool:
         self.on_page(facts, Page.PORTAL_ADD_FACTOR, zone)
         return may_set_up(self._policy, facts, zone)
 
-    def _gathered(self, facts: Facts, without: frozenset[str]) -> WayIn:
-        found = way_in(self._policy, facts, self._factors)
-        self.needed |= found.needed(self._order) - without
+    def _once(self, facts: Facts, what: Hashable, without: frozenset[str]) -> WayIn:
+        key = (what, *(value for name, value in self._point.items() if name not in without))
+        if key not in self._known:
+            found = way_in(self._policy, facts, self._factors)
+            self._known[key] = found, found.needed(self._order) - without
+        found, needed = self._known[key]
+        self.needed |= needed
         return found
 
 
