@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from idp_mfa.model import Cause, Verification
 from idp_mfa.policy.conditions import COUNTRY, ZONE, all_of, any_of, opposite
-from idp_mfa.policy.model import UNKNOWN, Facts, Matched, Require, Rule, Skip, Step, Truth
+from idp_mfa.policy.model import UNKNOWN, Facts, Matched, Require, Rule, Skip, Trace, Truth
 
 _OF_THE_NETWORK = frozenset({ZONE.name, COUNTRY.name})
 """Conditions that another network would change."""
@@ -19,13 +17,14 @@ def is_stale(done: Verification, require: Require, facts: Facts) -> bool:
     return require.fresh is not None and facts.at - done.at > require.fresh
 
 
-def cause_of_rule(rule: Rule, steps: Sequence[Step], facts: Facts) -> Cause:
+def cause_of_rule(rule: Rule, trace: Trace, facts: Facts) -> Cause:
     """The network if the rule looks at it, or if from another zone a skip before it had held."""
     network = Cause.NETWORK_UNKNOWN if facts.zone == UNKNOWN else Cause.NETWORK
-    for step in steps:
-        if step.rule is rule:
-            return network if _looks_at_the_network(step.matched) else Cause.RULE
-        if isinstance(step.rule.then, Skip) and _elsewhere(step.matched, Truth.TRUE) is Truth.TRUE:
+    for each, when, _ in trace:
+        if each is rule:
+            return network if _looks_at_the_network(when.match(facts)) else Cause.RULE
+        skips = isinstance(each.then, Skip)
+        if skips and _elsewhere(when.match(facts), Truth.TRUE) is Truth.TRUE:
             return network
     return Cause.RULE
 

@@ -29,8 +29,8 @@ from idp_mfa.policy.model import (
     Require,
     Rule,
     Skip,
-    Step,
     StepUp,
+    Trace,
     Truth,
 )
 
@@ -52,7 +52,7 @@ class _Ruling:
 
     rule: Rule | None
     demands: tuple[_Demanded, ...]
-    steps: tuple[Step, ...]
+    trace: Trace
 
 
 def decide(policy: Policy, facts: Facts) -> Decided:
@@ -61,9 +61,9 @@ def decide(policy: Policy, facts: Facts) -> Decided:
     Nothing that counts was shown: denied, because only a known person can be asked for a factor.
     """
     if not kinds_of(facts.counting):
-        return Decided(Deny(Refusal.POLICY, _because(facts, None, Cause.FRESHNESS)), ())
+        return Decided(Deny(Refusal.POLICY, _because(facts, None, Cause.FRESHNESS)), facts, ())
     ruling = _ruling(policy.rules, facts)
-    return Decided(_decision(policy, facts, ruling), ruling.steps)
+    return Decided(_decision(policy, facts, ruling), facts, ruling.trace)
 
 
 # -- the rules -------------------------------------------------------------------------------
@@ -71,22 +71,28 @@ def decide(policy: Policy, facts: Facts) -> Decided:
 
 def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
     """First match wins; a joined require must hold besides what the next match asks."""
-    steps: list[Step] = []
+    trace: list[tuple[Rule, Condition, Effect]] = []
+    false, passed_over = Truth.FALSE, Effect.PASSED_OVER
     joined: list[_Demanded] = []
     for rule in rules:
-        when = _when(rule, facts)
-        effect = _effect(rule, when.truth(facts))
-        steps.append(Step(rule, when, facts, effect))
+        when = rule.when if isinstance(rule.then, _GUARDED_BY_NOTHING) else _when(rule, facts)
+        truth = when.truth(facts)
+        if truth is false:
+            trace.append((rule, when, passed_over))
+            continue
+        effect = _effect(rule, truth)
+        trace.append((rule, when, effect))
         match effect, rule.then:
-            case Effect.PASSED_OVER, _:
-                continue
             case _, Require() as require:
                 joined.append(_Demanded(rule, require))
             case Effect.JOINED, Enrol(factors):
                 joined.append(_Demanded(rule, Require(factors)))
         if effect is Effect.DECIDED:
-            return _Ruling(rule, tuple(joined), tuple(steps))
-    return _Ruling(None, (), tuple(steps))
+            return _Ruling(rule, tuple(joined), tuple(trace))
+    return _Ruling(None, (), tuple(trace))
+
+
+_GUARDED_BY_NOTHING = (Require, Refuse)
 
 
 def _when(rule: Rule, facts: Facts) -> Condition:
@@ -127,7 +133,7 @@ def _decision(policy: Policy, facts: Facts, ruling: _Ruling) -> Decision:
     if rule is None:
         return Deny(Refusal.POLICY, _because(facts, None, Cause.NO_RULE))
     if isinstance(rule.then, Refuse):
-        cause = cause_of_rule(rule, ruling.steps, facts)
+        cause = cause_of_rule(rule, ruling.trace, facts)
         return Deny(Refusal.POLICY, _because(facts, rule, cause), rule.then.message)
     if facts.acr_values and not _assertable(policy.assurance, facts):
         return Deny(Refusal.ACR_UNMET, _because(facts, rule, Cause.SERVICE_DEMAND))
@@ -136,7 +142,7 @@ def _decision(policy: Policy, facts: Facts, ruling: _Ruling) -> Decision:
     unmet = _unmet(ruling.demands, facts)
     acr = _permitted_class(policy.assurance, facts)
     if acr is not None and not unmet:
-        return Permit(acr, _because(facts, rule, cause_of_rule(rule, ruling.steps, facts)))
+        return Permit(acr, _because(facts, rule, cause_of_rule(rule, ruling.trace, facts)))
     offered = _offered(policy.assurance, facts, ruling.demands)
     if not offered:
         return _refusal(facts, ruling)
@@ -220,7 +226,7 @@ def _why_asked(unmet: Sequence[_Demanded], ruling: _Ruling, facts: Facts) -> Bec
     )
     if old and not _shown(first.require, facts):
         return _because(facts, first.rule, Cause.FRESHNESS)
-    cause = cause_of_rule(first.rule, ruling.steps, facts)
+    cause = cause_of_rule(first.rule, ruling.trace, facts)
     if _shown(first.require, facts) or (cause is Cause.RULE and first.require.kinds > 1):
         cause = Cause.TWO_KINDS
     return _because(facts, first.rule, cause)

@@ -104,6 +104,10 @@ class Facts:
     verified: tuple[Verification, ...]
     fresh_after: datetime | None
     at: datetime
+    words: dict[str, frozenset[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What was found of each subject, kept because a hundred rules ask for the same."""
 
     @property
     def counting(self) -> tuple[Verification, ...]:
@@ -298,9 +302,19 @@ class Step:
         return self.when.match(self.facts)
 
 
+Trace = tuple[tuple[Rule, Condition, Effect], ...]
+"""Each rule that was looked at, what was asked of the facts, and what became of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A decision with each rule that was looked at on the way; explain() reads nothing else."""
 
     decision: Decision
-    steps: tuple[Step, ...]
+    facts: Facts = field(repr=False)
+    trace: Trace
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The rules that were looked at; put together when asked for, because few sign-ins are."""
+        return tuple(Step(rule, when, self.facts, effect) for rule, when, effect in self.trace)

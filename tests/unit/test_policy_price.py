@@ -1,0 +1,13 @@
+"""A decision is cheap, and no dearer for a longer list of networks."""
+
+from __future__ import annotations
+
+from tests.bench.decision import NETWORKS, RULES, in_signatures, policy_of
+
+
+def test_a_decision_costs_less_than_a_third_of_a_signature_however_many_networks() -> None:
+    few, many, most = in_signatures(
+        policy_of(RULES, 100), policy_of(RULES, NETWORKS), policy_of(RULES, 10 * NETWORKS)
+    )
+    assert many < 1 / 3
+    assert most < few * 1.25
