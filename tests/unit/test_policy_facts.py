@@ -41,7 +41,9 @@ BEGAN = NOW - timedelta(minutes=2)
 NOWHERE = Seen(None, ())
 HARDWARE = FactorName("hardware_no_longer_installed")
 REQUEST = AuthnRequest(
-    Service(ServiceId("https://sp.example/"), {"en": "SP"}, tags=frozenset({"internal"})),
+    Service(
+        ServiceId("https://sp.example/"), {"en": "SP"}, "sp.example", tags=frozenset({"internal"})
+    ),
     Page.PORTAL_SHOW,
     "/saml/resume",
     {},
