@@ -128,7 +128,9 @@ def _answers(ping: Callable[[], None]) -> str:
 
 
 def _store(house: House) -> str | Notice:
-    return store(house.store_server.check_policy(), house.settings.store)
+    facts = house.store_server.check_policy()
+    house.store.ping()
+    return store(facts, house.settings.store)
 
 
 def _mail(house: House) -> str | Notice:

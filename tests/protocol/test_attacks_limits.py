@@ -95,26 +95,35 @@ def fail(site: Attacked, person: Person, times: int) -> None:
         page = typed(page, "000000")
 
 
-def test_too_many_failures_in_a_row_disable_the_factor_until_it_is_set_up_anew(
-    site: Attacked,
-) -> None:
-    person = site.person()
+def disable(site: Attacked, person: Person) -> None:
+    """So many failures that the right code does not help any more."""
     fail(site, person, IN_A_ROW)
     assert factor_states(site, person) == ["active"]
     shut = typed(site.at_code(person), right_code(person))
     assert (shut.mark, shut.status) == ("signin.refused", 403)
     assert factor_states(site, person) == ["disabled"]
     assert site.events(person).count("factor.disabled") == 1
-    kill_all_workers(site)
-    flush(site)
-    refused = person.give_password(site.at_password())
-    assert (refused.mark, refused.status) == ("signin.refused", 403), (
-        "no loss of the store opens it"
-    )
+
+
+def test_too_many_failures_in_a_row_disable_the_factor_until_it_is_set_up_anew(
+    site: Attacked,
+) -> None:
+    person = site.person()
+    disable(site, person)
     site.idp.must("user", "reset", person.login, "--factor", "totp", "--reason", "came in person")
     person.phone = site.idp.set_up_phone(person.login)
     page = site.at_code(person)
     assert carried(typed(page, right_code(person))), "another key was never guessed at"
+
+
+def test_no_loss_of_the_store_enables_a_factor_again(site: Attacked) -> None:
+    person = site.person()
+    disable(site, person)
+    for happens in (kill_all_workers, flush):
+        happens(site)
+        refused = person.give_password(site.at_password())
+        assert (refused.mark, refused.status) == ("signin.refused", 403)
+        assert factor_states(site, person) == ["disabled"]
 
 
 def test_a_success_between_ends_the_row(site: Attacked) -> None:
