@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import click
 
 from idp_mfa.cli import policy_recorded
 from idp_mfa.cli.house import Program, as_json, echo_json, fail, no
+from idp_mfa.cli.policy_check import check
+from idp_mfa.cli.policy_files import at_option, file_argument, read
 from idp_mfa.model import PASSWORD, Acr, FactorName, Page, ServiceId
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.case_reading import shown
@@ -22,9 +24,8 @@ from idp_mfa.policy.explain import explain as explain_in_words
 from idp_mfa.policy.explain import intent
 from idp_mfa.policy.load import Factors, Untried, load_untried
 from idp_mfa.policy.model import UNKNOWN, Address, Decided, Matched, Policy
-from idp_mfa.yaml_document import Problem, Problems
-
-file_argument = click.Path(exists=True, dir_okay=False, path_type=Path)
+from idp_mfa.policy.way_in import best_class
+from idp_mfa.yaml_document import Problems
 
 
 @click.group()
@@ -32,22 +33,7 @@ def policy() -> None:
     """Check, test and explain a policy."""
 
 
-@policy.command()
-@click.argument("file", type=file_argument)
-@as_json
-def check(file: Path, as_json: bool) -> None:
-    """Say whether a policy is well written and its own tests pass."""
-    found = _read(file)
-    problems = tuple(found) if isinstance(found, Problems) else _failures(found)
-    if as_json:
-        echo_json({"ok": not problems, "problems": [_problem(one) for one in problems]})
-    elif isinstance(found, Untried) and not problems:
-        counts = (found.policy.zones, found.policy.rules, found.cases)
-        zones, rules, tests = map(len, counts)
-        click.echo(f"{file}: {zones} zones, {rules} rules, {tests} tests: nothing is wrong")
-    for problem in () if as_json else problems:
-        click.echo(str(problem))
-    sys.exit(1 if problems else 0)
+policy.add_command(check)
 
 
 @policy.command()
@@ -56,7 +42,7 @@ def check(file: Path, as_json: bool) -> None:
 @click.pass_obj
 def test(program: Program, file: Path | None, as_json: bool) -> None:
     """Try the tests of a policy; without FILE, of the one in force."""
-    found = _read_in_force(program) if file is None else _read(file)
+    found = _read_in_force(program) if file is None else read(file)
     if isinstance(found, Problems):
         no(str(found))
     tried = _tried(found)
@@ -84,6 +70,7 @@ def test(program: Program, file: Path | None, as_json: bool) -> None:
     "--page", type=click.Choice([page.value for page in Page]), default=Page.SIGN_IN.value
 )
 @click.option("--verified", multiple=True, help="Such as `totp:3m`; default: `password`.")
+@at_option
 @as_json
 @click.pass_obj
 def explain(
@@ -100,6 +87,7 @@ def explain(
     asked: Sequence[str],
     page: str,
     verified: Sequence[str],
+    at: datetime,
     as_json: bool,
 ) -> None:
     """Say rule by rule and condition by condition what a policy decides, and why."""
@@ -112,7 +100,7 @@ def explain(
         fail("say --ip, or --reference for a sign-in of the record")
     if login is not None and (groups or enrolled):
         fail("--user tells groups and factors: leave --group and --enrolled out")
-    found = _read_in_force(program) if file is None else _read(file)
+    found = _read_in_force(program) if file is None else read(file)
     if isinstance(found, Problems):
         fail(str(found))
     given = Given(
@@ -126,27 +114,19 @@ def explain(
         verified=tuple(_shown(text, found.factors) for text in verified or (PASSWORD,)),
     )
     if login is not None:
-        given = _of_account(program, login, given, found.factors)
-    facts = facts_given(found.policy, given, found.factors, datetime.now(UTC))
+        given = _of_account(program, login, given, found.factors, at)
+    facts = facts_given(found.policy, given, found.factors, at)
     decided = decide(found.policy, facts)
+    best = best_class(found.policy, facts, found.factors)
     if as_json:
-        echo_json(_explained(decided))
+        echo_json({**_explained(decided), "reachable": best})
         return
     for line in explain_in_words(decided):
         click.echo(line)
+    click.echo(f"the class reachable from here: {best or 'none'}")
 
 
 # -- reading ---------------------------------------------------------------------------------
-
-
-def _read(file: Path) -> Untried | Problems:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return Problems((Problem(str(file), 1, 1, "is no UTF-8 text"),))
-    except OSError as error:
-        fail(f"{file}: {error.strerror}")
-    return load_untried(text, str(file), SHIPPED_FACTORS)
 
 
 def _read_in_force(program: Program) -> Untried | Problems:
@@ -159,7 +139,7 @@ def _read_in_force(program: Program) -> Untried | Problems:
 def _of_record(program: Program, file: Path | None) -> Policy:
     if file is None:
         return program.house.policy()
-    found = _read(file)
+    found = read(file)
     if isinstance(found, Problems):
         fail(str(found))
     return found.policy
@@ -167,10 +147,6 @@ def _of_record(program: Program, file: Path | None) -> Policy:
 
 def _tried(untried: Untried) -> tuple[Tried, ...]:
     return try_all(untried.policy, untried.cases, untried.factors)
-
-
-def _failures(untried: Untried) -> tuple[Problem, ...]:
-    return tuple(one.problem for one in _tried(untried) if one.problem is not None)
 
 
 def _address(text: str) -> Address | None:
@@ -196,19 +172,28 @@ def _shown(text: str, factors: Factors) -> tuple[FactorName, timedelta]:
     return done
 
 
-def _of_account(program: Program, login: str, given: Given, factors: Factors) -> Given:
+def _of_account(
+    program: Program, login: str, given: Given, factors: Factors, at: datetime
+) -> Given:
     """The same request, made by a person of the directory."""
     account = program.house.directory.find(login)
     if account is None:
         no(f"the directory has no {login}")
     credentials = account.credentials
-    enrolled = frozenset(one.factor for one in credentials.active if one.factor in factors)
+    usable = [one for one in credentials.active if one.factor in factors]
     standing = Standing.CLEAR
     if credentials.unreadable:
         standing = Standing.UNREADABLE
-    elif not enrolled and not credentials.has_none:
+    elif not usable and not credentials.has_none:
         standing = Standing.UNUSABLE
-    return replace(given, groups=account.groups, enrolled=enrolled, standing=standing)
+    return replace(
+        given,
+        groups=account.groups,
+        attributes=account.attributes,
+        enrolled=frozenset(one.factor for one in usable),
+        bound={one.factor: (one.bound_by, at - one.bound_at) for one in usable},
+        standing=standing,
+    )
 
 
 # -- telling ---------------------------------------------------------------------------------
@@ -226,15 +211,6 @@ def _test(tried: Tried) -> dict[str, object]:
         "ok": tried.wrong is None,
         "came": told(tried.decided.decision),
         "rule": tried.decided.decision.because.rule,
-    }
-
-
-def _problem(problem: Problem) -> dict[str, object]:
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "message": problem.message,
     }
 
 

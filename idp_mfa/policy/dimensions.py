@@ -132,9 +132,7 @@ def space(
         *(_attribute(name, words) for name, words in sorted(named.attributes.items())),
     ]
     if named.bindings:
-        proofs = _bindings(named.bindings, factors)
-        told = {(by, age): f"by {by.value} {span(age)} ago" for by, age in proofs}
-        dimensions.append(Dimension("bound", proofs, _put_bound, told))
+        dimensions.append(binding(named, factors))
     if words := named.words("device"):
         devices = (Device.UNKNOWN, *(one for one in Device if one.value in words))
         others = [one for one in Device if one not in devices]
@@ -158,6 +156,13 @@ def zones(policies: Sequence[Policy], at: datetime) -> Dimension:
         (*found, *(() if nowhere in found else (nowhere,))),
         lambda given, zone: replace(given, address=found[zone].first if zone in found else None),
     )
+
+
+def binding(named: Named, factors: Factors) -> Dimension:
+    """On what proof whatever is enrolled was bound, and how long ago."""
+    proofs = _bindings(named.bindings, factors)
+    told = {(by, age): f"by {by.value} {span(age)} ago" for by, age in proofs}
+    return Dimension("bound", proofs, _put_bound, told)
 
 
 def person(account: Account, named: Named, factors: Factors, at: datetime) -> Point:

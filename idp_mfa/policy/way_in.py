@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from idp_mfa.model import FactorName, Verification
+from idp_mfa.model import Acr, FactorName, Verification
+from idp_mfa.policy.assurance import levels
 from idp_mfa.policy.cells import looked_at
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.dimensions import Factors
@@ -73,6 +74,18 @@ def way_in(policy: Policy, facts: Facts, factors: Factors) -> WayIn:
 
     end = follow(facts)
     return WayIn(end, tuple(tried))
+
+
+def best_class(policy: Policy, facts: Facts, factors: Factors) -> Acr | None:
+    """The strongest class with which somebody gets in who shows all that is asked for."""
+    return next(
+        (
+            level.acr
+            for level in levels(policy.assurance)
+            if way_in(policy, replace(facts, acr_values=(level.acr,)), factors).is_there
+        ),
+        None,
+    )
 
 
 def having(facts: Facts, factor: FactorName, factors: Factors) -> Facts:
