@@ -325,3 +325,21 @@ def test_clear_text_is_for_loopback_or_by_an_explicit_word() -> None:
 def test_a_missing_authority_is_said_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ca_file"):
         tls_of("ldaps://localhost", ldap(ca_file=tmp_path / "none.pem"))
+
+
+def test_what_the_policy_in_force_looks_at_is_asked_for_and_handed_out_besides() -> None:
+    looked_at = {"title"}
+    reader = EntryReader(ldap(attributes=("mail",)), SEALER, lambda: looked_at)
+    assert {"mail", "title"} <= set(reader.everything)
+    person = entry(entryUUID=b"u", uid=b"alice", title=b"professor", o=b"x", mail=b"a@x.example")
+    found = reader.account(person, frozenset(), NOW).attributes
+    assert found == {"mail": ("a@x.example",), "title": ("professor",)}
+    # Another policy is activated: no restart is needed.
+    looked_at.clear()
+    looked_at.add("o")
+    assert "o" in reader.everything
+    assert "title" not in reader.everything
+    assert reader.account(person, frozenset(), NOW).attributes["o"] == ("x",)
+    # An attribute that the entry does not hold was not handed out.
+    looked_at.add("ou")
+    assert "ou" not in reader.account(person, frozenset(), NOW).attributes
