@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp_mfa.model import PASSWORD, BoundBy, Device, FactorName, Page
-from idp_mfa.policy.conditions import SUBJECTS, All, AnyOf, HasValue, Not, OneOf
+from idp_mfa.policy.conditions import (
+    DEVICE,
+    SUBJECTS,
+    All,
+    AnyOf,
+    HasValue,
+    Not,
+    OneOf,
+    leaves,
+    looks_at_device,
+    musts,
+)
 from idp_mfa.policy.dated import During, WasBound, WasVerified
 from idp_mfa.policy.model import Bound, Condition, Facts, Matched, Truth
 from tests.unit.policy_facts import FIDO2, MFA, NOW, PASSWORD_ACR, TOTP, facts, shown
@@ -259,3 +270,29 @@ def test_not() -> None:
 def test_what_was_wanted_and_found_is_kept_for_the_explanation() -> None:
     matched = OneOf(SUBJECTS["enrolled"], frozenset({"fido2"})).match(facts((TOTP, FIDO2)))
     assert (matched.wanted, matched.found) == ("fido2", "fido2, totp")
+    nobody = OneOf(SUBJECTS["group"], frozenset({"staff"})).match(facts())
+    assert (nobody.wanted, nobody.found) == ("staff", "none")
+    assert Not(Fixed(T)).match(facts()) == Matched("not", "", "", F, (Fixed(T).match(facts()),))
+
+
+def test_what_a_condition_is_about_is_found_however_deep() -> None:
+    """A rule about the device weakens nothing: where "not" or "any" hid it, it would."""
+    phone, other = OneOf(DEVICE, frozenset({"phone"})), Fixed(T)
+    for when in (
+        phone,
+        Not(phone),
+        All((other, phone)),
+        AnyOf((other, phone)),
+        All((other, Not(AnyOf((All((phone,)),))))),
+    ):
+        assert looks_at_device(when)
+        assert phone in leaves(when)
+    assert not looks_at_device(All((other, Not(other))))
+    assert list(leaves(All((other, Not(AnyOf((phone, other))))))) == [other, phone, other]
+
+
+def test_only_what_a_condition_cannot_hold_without_is_a_must() -> None:
+    one, two, three = Fixed(T), Fixed(F), Fixed(U)
+    assert list(musts(one)) == [one]
+    assert list(musts(All((one, All((two, three)))))) == [one, two, three]
+    assert list(musts(All((one, AnyOf((two,)), Not(three))))) == [one]

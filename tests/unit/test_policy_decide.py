@@ -161,6 +161,14 @@ def outcome(rules: Policy, given: Facts) -> tuple[str, str, Cause]:
         ),
         ({"page": Page.PORTAL_SHOW, "zone": "campus"}, ("ask totp", "key", Cause.RULE)),
         (
+            {"page": Page.PORTAL_SHOW, "verified": (shown(PASSWORD, 60 * M),)},
+            ("ask totp", "key", Cause.RULE),
+        ),
+        (
+            {"verified": (shown(PASSWORD), shown(TOTP, 4 * M)), "fresh_after": NOW - 4 * M},
+            (f"permit with {MFA}", "everyone", Cause.NETWORK),
+        ),
+        (
             {
                 "verified": (shown(PASSWORD), shown(TOTP, 5 * M)),
                 "fresh_after": NOW - 4 * M,
@@ -267,6 +275,37 @@ def test_the_network_is_the_cause_only_where_another_one_would_have_skipped() ->
     assert outcome(policy(AWAY), lost)[1:] == ("rest", Cause.NETWORK_UNKNOWN)
     guest = facts(zone="guest", page=Page.PORTAL_HOME)
     assert outcome(policy(AWAY), guest)[1:] == ("rest", Cause.NETWORK)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "any: [{ zone: campus }, { group: staff }]",
+        "any: [{ not: { zone: guest } }, { group: staff }]",
+        "not: { zone: guest, page: portal.home }",
+        "not: { any: [{ zone: guest }, { group: staff }] }",
+    ],
+)
+def test_the_network_is_the_cause_however_the_rule_that_would_have_skipped_is_put(
+    elsewhere: str,
+) -> None:
+    rules = policy(f"""
+  - {{ name: away, when: {{ page: portal.home, {elsewhere} }}, then: skip }}
+  - {{ name: rest, when: {{}}, then: {{ require: [totp] }} }}
+""")
+    guest = facts(zone="guest", page=Page.PORTAL_HOME)
+    assert outcome(rules, guest)[1:] == ("rest", Cause.NETWORK)
+    assert outcome(rules, replace(guest, page=Page.DESK))[1:] == ("rest", Cause.RULE)
+
+
+def test_who_was_let_in_by_a_rule_of_the_network_is_told_so() -> None:
+    rules = policy("  - { name: guests, when: { zone: guest }, then: { require: [totp] } }")
+    done = facts(zone="guest", verified=(shown(PASSWORD), shown(TOTP)))
+    assert outcome(rules, done) == (f"permit with {MFA}", "guests", Cause.NETWORK)
+
+
+def test_where_nothing_was_shown_no_rule_is_looked_at() -> None:
+    assert decide(CARD, facts(verified=())).steps == ()
 
 
 AWAY = """
