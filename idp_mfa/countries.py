@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import maxminddb
@@ -46,7 +47,8 @@ class CountryFile:
         if reader is None:
             return None
         about = reader.metadata()
-        return f"{about.database_type}, made {about.build_epoch}"
+        made = datetime.fromtimestamp(about.build_epoch, UTC)
+        return f"{about.database_type}, made on {made:%Y-%m-%d}"
 
     def _open(self) -> maxminddb.Reader | None:
         """The reader; threads that open it at once leave one of theirs."""

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 from idp_mfa.cli.policy_standing import standing
 from idp_mfa.compose import House
+from idp_mfa.countries import CountryFile
+from idp_mfa.policy.conditions import COUNTRY, OneOf, leaves
+from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.site import READABLE, SiteOptions
 from idp_mfa.store.options import RedisOptions
@@ -50,6 +53,7 @@ def checks(house: House) -> Mapping[str, Look]:
         "clock": lambda: _clock(house),
         "audit": lambda: _answers(house.audit.ping),
         "addresses": lambda: _addresses(house),
+        "countries": lambda: countries(house.countries, house.policy()),
         "mail": lambda: _mail(house),
         "services": lambda: f"{len(house.registry.current().by_id)} registered",
         "attributes": lambda: f"{len(house.release.rows)} release row(s)",
@@ -131,6 +135,19 @@ def _store(house: House) -> str | Notice:
     facts = house.store_server.check_policy()
     house.store.ping()
     return store(facts, house.settings.store)
+
+
+def countries(file: CountryFile | None, policy: Policy) -> str | Notice:
+    """Whether countries can be told where the policy names them."""
+    named = any(
+        isinstance(one, OneOf) and one.subject is COUNTRY
+        for rule in policy.rules
+        for one in leaves(rule.when)
+    )
+    if file is None:
+        return Notice("no file, and the policy names countries") if named else "no file"
+    about = file.describe()
+    return Notice(str(file.why_not)) if about is None else about
 
 
 def _mail(house: House) -> str | Notice:

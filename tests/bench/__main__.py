@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from tests.bench import decision
 from tests.bench.measure import Bench, Row
 from tests.bench.processes import Process
 from tests.bench.report import Report
@@ -37,7 +38,12 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS, help="browsers at once")
     given = parser.parse_args()
     report = run(given.people, given.rounds, given.sign_ins, tuple(Row), given.clients)
-    text = json.dumps(report.plain(), indent=1) if given.json else report.table()
+    prices = decision.by_networks()
+    if given.json:
+        plain = {**report.plain(), "decision_in_signatures_by_networks": prices}
+        text = json.dumps(plain, indent=1)
+    else:
+        text = f"{report.table()}\n\n{decision.told(prices)}"
     sys.stdout.write(f"{text}\n")
     return 0 if report.met else 1
 

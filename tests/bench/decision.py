@@ -116,11 +116,16 @@ def in_signatures(*policies: Policy) -> tuple[float, ...]:
     return tuple(median(prices) for prices in found)
 
 
-def report() -> str:
+def by_networks() -> dict[int, float]:
+    """The price by a hundred rules, by how many networks there are."""
+    counts = (100, NETWORKS, 10 * NETWORKS)
+    prices = in_signatures(*(policy_of(RULES, count) for count in counts))
+    return dict(zip(counts, prices, strict=True))
+
+
+def told(prices: dict[int, float]) -> str:
     """A line of ``make bench``."""
-    few, many, most = in_signatures(
-        policy_of(RULES, 100), policy_of(RULES, NETWORKS), policy_of(RULES, 10 * NETWORKS)
-    )
+    few, many, most = prices.values()
     return (
         f"a decision by {RULES} rules: {many:.2f} signatures with {NETWORKS:,} networks, "
         f"{few:.2f} with 100, {most:.2f} with {10 * NETWORKS:,} (at most 0.33)"

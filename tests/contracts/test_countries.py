@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from idp_mfa.cli.checks import Notice, countries
 from idp_mfa.countries import CountryFile
 from tests.servers.country_file import write_country_file
+from tests.unit.policy_facts import policy
 
 NETWORKS = {
     "192.0.2.0/24": "JP",
@@ -41,32 +43,32 @@ def path(tmp_path: Path) -> Path:
 def test_an_address_is_in_the_country_that_the_file_says(
     path: Path, address: str, code: str | None
 ) -> None:
-    countries = CountryFile(path)
-    assert countries.country_of(ip_address(address)) == code
-    assert countries.why_not is None
-    assert str(countries.describe()).startswith("Test-Country, made")
+    file = CountryFile(path)
+    assert file.country_of(ip_address(address)) == code
+    assert file.why_not is None
+    assert str(file.describe()).endswith("Test-Country, made on 2026-03-31")
 
 
 def test_a_file_that_is_not_there_tells_no_country(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    countries = CountryFile(tmp_path / "none.mmdb")
+    file = CountryFile(tmp_path / "none.mmdb")
     for _ in range(3):
-        assert countries.country_of(ip_address("192.0.2.9")) is None
-    assert countries.why_not == "none.mmdb cannot be read (FileNotFoundError)"
-    assert countries.describe() is None
+        assert file.country_of(ip_address("192.0.2.9")) is None
+    assert file.why_not == "none.mmdb cannot be read (FileNotFoundError)"
+    assert file.describe() is None
     assert len(caplog.messages) == 1
     write_country_file(tmp_path / "none.mmdb", NETWORKS)
-    assert countries.country_of(ip_address("192.0.2.9")) == "JP"
+    assert file.country_of(ip_address("192.0.2.9")) == "JP"
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 100])
 def test_a_file_of_something_else_tells_no_country(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "countries.mmdb"
     path.write_bytes(content)
-    countries = CountryFile(path)
-    assert countries.country_of(ip_address("192.0.2.9")) is None
-    assert "is no MaxMind DB file" in str(countries.why_not)
+    file = CountryFile(path)
+    assert file.country_of(ip_address("192.0.2.9")) is None
+    assert "is no MaxMind DB file" in str(file.why_not)
 
 
 def test_a_cut_file_tells_no_country_and_stops_nobody(path: Path) -> None:
@@ -78,12 +80,24 @@ def test_a_cut_file_tells_no_country_and_stops_nobody(path: Path) -> None:
 
 
 def test_a_new_file_counts_when_it_is_moved_into_place(path: Path) -> None:
-    countries = CountryFile(path)
-    assert countries.country_of(ip_address("192.0.2.9")) == "JP"
+    file = CountryFile(path)
+    assert file.country_of(ip_address("192.0.2.9")) == "JP"
     write_country_file(path, {"192.0.2.0/24": "FR"})
-    assert countries.country_of(ip_address("192.0.2.9")) == "FR"
+    assert file.country_of(ip_address("192.0.2.9")) == "FR"
     broken = path.with_suffix(".broken")
     broken.write_bytes(b"rubbish" * 100)
     broken.replace(path)
-    assert countries.country_of(ip_address("192.0.2.9")) == "FR"
-    assert "is no MaxMind DB file" in str(countries.why_not)
+    assert file.country_of(ip_address("192.0.2.9")) == "FR"
+    assert "is no MaxMind DB file" in str(file.why_not)
+
+
+def test_check_says_whether_countries_can_be_told_where_the_policy_names_them(path: Path) -> None:
+    plain = policy("  - { name: all, when: {}, then: { require: [totp] } }")
+    abroad = policy("  - { name: all, when: { not: { country: JP } }, then: deny }")
+    assert countries(None, plain) == "no file"
+    assert countries(None, abroad) == Notice("no file, and the policy names countries")
+    assert countries(CountryFile(path), abroad) == "Test-Country, made on 2026-03-31"
+    path.unlink()
+    found = countries(CountryFile(path), abroad)
+    assert isinstance(found, Notice)
+    assert "cannot be read" in found.says

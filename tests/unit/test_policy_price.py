@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from tests.bench.decision import NETWORKS, RULES, in_signatures, policy_of
+from tests.bench.decision import by_networks
 
 
 def test_a_decision_costs_less_than_a_third_of_a_signature_however_many_networks() -> None:
-    few, many, most = in_signatures(
-        policy_of(RULES, 100), policy_of(RULES, NETWORKS), policy_of(RULES, 10 * NETWORKS)
-    )
+    few, many, most = by_networks().values()
     assert many < 1 / 3
     assert most < few * 1.25
