@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -14,7 +14,7 @@ from idp_mfa.policy.conditions import ASKED, GROUP, SERVICE, OneOf, leaves, must
 from idp_mfa.policy.load import Untried
 from idp_mfa.policy.model import Assurance, Grace, Policy, Rule, Skip, Zone, ZoneKind
 from idp_mfa.policy.reading import named, suggestion
-from idp_mfa.policy.unreachable import unreachable
+from idp_mfa.policy.unreachable import Covered, unreachable
 from idp_mfa.yaml_document import ListNode, MappingNode, Place, Problem
 
 SOON = timedelta(days=30)
@@ -79,7 +79,7 @@ def _rules(policy: Policy, document: MappingNode, at: datetime) -> Iterator[Rema
         if isinstance(rule.then, Grace) and rule.then.until <= at:
             yield _warning(place, f"the grace of rule {rule.name!r} is over")
         elif number in never:
-            yield _warning(place, f"rule {rule.name!r} never decides: {_why(never[number])}")
+            yield _warning(place, f"rule {rule.name!r} {_never(never[number])}")
         elif isinstance(rule.then, Grace) and rule.then.until <= at + SOON:
             yield _warning(place, f"the grace of rule {rule.name!r} ends on {rule.then.until:%F}")
         if _skips_a_demand(rule):
@@ -87,12 +87,16 @@ def _rules(policy: Policy, document: MappingNode, at: datetime) -> Iterator[Rema
             yield _warning(place, f"rule {rule.name!r} {said}")
 
 
-def _why(before: Sequence[str]) -> str:
-    if not before:
-        return "its conditions cannot hold together"
+def _never(covered: Covered) -> str:
+    before = covered.by
     more = ", ..." if len(before) > _NAMED else ""
     rules = ", ".join(map(repr, before[:_NAMED])) + more
-    return f"whatever it is about is decided before, by {rules}"
+    why = f"otherwise {rules} decides before" if before else "its conditions cannot hold together"
+    if covered.on_unknown:
+        return f"has a say only where something that it asks cannot be told: {why}"
+    if before:
+        why = f"whatever it is about is decided before, by {rules}"
+    return f"never decides: {why}"
 
 
 def _skips_a_demand(rule: Rule) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Any
@@ -24,18 +24,32 @@ _MOMENT = timedelta(seconds=1)
 _OTHER_CLASS = Acr("urn:idp_mfa:any-other-class")
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The rules that decide before one always.
+
+    ``on_unknown``: but where something that it asks cannot be told, it has a say.
+    """
+
+    by: tuple[str, ...]
+    on_unknown: bool
+
+
 def unreachable(
     policy: Policy, at: datetime, factors: Factors = SHIPPED_FACTORS
-) -> Mapping[int, tuple[str, ...]]:
-    """The numbers of the rules that can never decide nor be joined, and what decides before them.
+) -> Mapping[int, Covered]:
+    """The numbers of the rules that never decide nor are joined where all is known.
 
     Every request there can be is thought of, and more: what is not found here is not there.
     """
-    named = Named.by((policy,))
-    about = _subjects(policy, named, factors, at)
-    searches = (_Search(policy, rule, about, factors, at) for rule in policy.rules)
-    found = (search.covered() for search in searches)
-    return {number: by for number, by in enumerate(found) if by is not None}
+    about = _subjects(policy, Named.by((policy,)), factors, at)
+    found: dict[int, Covered] = {}
+    for number, rule in enumerate(policy.rules):
+        plainly = _Search(policy, rule, about, factors, at).covered(frozenset({Truth.TRUE}))
+        if plainly is not None:
+            at_all = _Search(policy, rule, about, factors, at).covered(frozenset(Truth))
+            found[number] = Covered(plainly, on_unknown=at_all is None)
+    return found
 
 
 class _Search:
@@ -63,9 +77,14 @@ class _Search:
         )
         self._left = _REQUESTS_TRIED
         self._before: dict[str, None] = {}
+        self._holding = frozenset(Truth)
 
-    def covered(self) -> tuple[str, ...] | None:
-        """The rules that decide before it always; None if it can decide or nobody knows."""
+    def covered(self, holding: frozenset[Truth]) -> tuple[str, ...] | None:
+        """The rules that decide before it always; None if it can decide or nobody knows.
+
+        It decides if its condition comes to one of these truths.
+        """
+        self._holding = holding
         first = {one.name: one.values[0] for one in self._space}
         return None if self._found(first, frozenset()) else tuple(self._before)
 
@@ -77,7 +96,8 @@ class _Search:
         facts = facts_given(self._policy, given_at(self._space, point), self._factors, self._at)
         steps = decide(self._policy, facts).steps
         own = next((step for step in steps if step.rule is self._rule), None)
-        if own is not None and own.effect is not Effect.PASSED_OVER:
+        has_a_say = own is not None and own.effect is not Effect.PASSED_OVER
+        if own is not None and has_a_say and own.when.truth(facts) in self._holding:
             return True
         looked = self._looked_at(own or steps[-1], facts, settled)
         if not looked <= self._about.keys():
@@ -100,7 +120,8 @@ class _Search:
             for number, (subject, each) in enumerate(self._about.items())
             if any(one.name not in settled for one in each)
         }
-        if self._rule.when.truth(facts) is Truth.FALSE:
+        truth = self._rule.when.truth(facts)
+        if truth is Truth.FALSE or truth not in self._holding:
             return certificate(self._rule.when, facts, rank)
         looked = certificate(step.when, facts, rank)
         return looked | {"zone"} if isinstance(step.rule.then, Skip) else looked
