@@ -1,0 +1,260 @@
+"""Use cases to faces, and looking after it all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import Flask
+
+from idp_mfa.browser import Browser
+from idp_mfa.factors.totp import NAME as TOTP
+from idp_mfa.model import Page
+from idp_mfa.own_pages import OwnPages, portal_service
+from idp_mfa.policy.in_force import SHOWN, Origin
+from idp_mfa.ports import Unavailable
+from idp_mfa.saml.endpoints import SamlEndpoints
+from idp_mfa.saml.face import SamlParts
+from idp_mfa.saml.providers import ServiceProviders
+from idp_mfa.settings import Settings
+from idp_mfa.store.redis.server import Unfit
+from idp_mfa.web.health import Health
+from idp_mfa.web.network import Looks, NetworkPage
+from idp_mfa.web.portal import PortalPages
+from idp_mfa.web.reissue import ReissuePages
+from idp_mfa.web.reissue_address import AddressPages
+from idp_mfa.web.signin import SignInPages
+from idp_mfa.web.totp import TotpPages
+
+if TYPE_CHECKING:
+    from idp_mfa.metrics import Facts, KeyFacts, Metrics, StoreMemory
+
+from idp_mfa.compose.reading import templates, usable
+from idp_mfa.compose.use_cases import UseCases
+
+_LOG = logging.getLogger("idp_mfa")
+T = TypeVar("T")
+PortalFace = PortalPages | TotpPages | ReissuePages | AddressPages
+
+
+def now() -> datetime:
+    """The clock of this host."""
+    return datetime.now(UTC)
+
+
+def compose(settings: Settings) -> House:
+    """The house of these settings; ``NotComposed`` if they name what is not there."""
+    return House(settings, now, os.urandom)
+
+
+class House(UseCases):
+    """Every part, wired; adapters know no other adapter, faces no other face."""
+
+    def counted(self) -> Metrics:
+        """Begin to count; before the first other part is asked for."""
+        # The library decides at its import whether it counts for one process or for many.
+        from idp_mfa.metrics import Metrics
+
+        self.metrics = Metrics(self.factors, self._facts, self.clock, time.monotonic)
+        return self.metrics
+
+    # -- faces -------------------------------------------------------------------------------
+
+    def application(self) -> Flask:
+        """The web application; refuses to be made on a store that would forget limits.
+
+        One that is out of reach is waited for: each connection to it is checked in its turn.
+        """
+        try:
+            self.store_server.check_policy()
+        except Unfit:
+            raise
+        except Unavailable as error:
+            _LOG.error("unavailable %s: started all the same, not ready", error)
+        # The connections of this process are not those of the workers that are forked from it.
+        self.store_server.close()
+        self.signing_keys.keys()
+        self.sealing_keys.current()
+        self.address_keys.ping()
+        app = Flask("idp_mfa.web", static_folder="static", template_folder=None)
+        if self.metrics is not None:
+            self.metrics.watch(app)
+        browser = Browser(
+            base_url=self.settings.base_url,
+            site=self.settings.site,
+            addresses=self.settings.proxies,
+            audit=self.audit,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+        issuer = self.settings.totp.issuer
+        signin = SignInPages(
+            signin=self.sign_in,
+            browser=browser,
+            factors=self.factors,
+            policy=self.policy,
+            clock=self.checked_clock,
+            issuer=issuer,
+        )
+        pages = OwnPages(
+            signin=self.sign_in,
+            sessions=self.sessions,
+            browser=browser,
+            policy=self.policy,
+            audit=self.audit,
+            clock=self.checked_clock,
+            randomness=self.randomness,
+            service=portal_service(browser.host, self.settings.site.portal_name),
+        )
+        saml = SamlEndpoints(
+            SamlParts(
+                idp=self.identity_provider,
+                providers=ServiceProviders(self.registry, self.checked_clock),
+                release=self.release,
+                keys=self.signing_keys,
+                signin=self.sign_in,
+                policy=self.policy,
+                store=self.store,
+                audit=self.audit,
+                browser=browser,
+                clock=self.checked_clock,
+                randomness=self.randomness,
+            )
+        )
+        network = NetworkPage(
+            browser=browser,
+            policy=self.policy,
+            kinds={name: factor.may_show for name, factor in self.factors.items()},
+            country_of=self.country_of,
+            hosts=self.settings.site.network_hosts,
+            looks=Looks(self.audit, self.store, self.throttle, self.clock, self.randomness),
+        )
+        faces = (signin, *self._portal(pages), network, saml, Health(self.pings()))
+        routes = tuple(route for face in faces for route in face.routes())
+        browser.install(app, routes, templates(self.settings.templates))
+        return app
+
+    def _portal(self, pages: OwnPages) -> tuple[PortalFace, ...]:
+        """The portal's pages; those that need mail only where it is sent."""
+        issuer = self.settings.totp.issuer
+        mails = self.mailer is not None
+        offered = (Page.PORTAL_HOME, Page.PORTAL_ADD_FACTOR, Page.PORTAL_SHOW)
+        by_mail = (Page.PORTAL_REISSUE, Page.PORTAL_MAIL)
+        portal = PortalPages(
+            pages, self.sign_in, self.sessions, (*offered, *by_mail) if mails else offered
+        )
+        totp = TotpPages(
+            pages=pages,
+            sessions=self.sessions,
+            enrolments=self.enrolments,
+            addresses=self.reissue_addresses if mails else None,
+            outbox=self.outbox,
+            store=self.store,
+            totp=self.factors[TOTP],
+            issuer=issuer,
+        )
+        if not mails:
+            return portal, totp
+        reissue = ReissuePages(pages, self.recoveries, issuer)
+        return portal, totp, reissue, AddressPages(pages, self.reissue_addresses)
+
+    def look_at_policy(self) -> None:
+        """Say which one decides; ``NotComposed`` if the settings' file has to, and cannot be used.
+
+        While the store is away nobody can say whether it has to: it must be well then, too.
+        """
+        try:
+            found, file = self.in_force(), self.policy_in_force.overlooked()
+        except Unavailable:
+            usable(self.policy_in_force.of_settings())
+            return
+        if found.origin is Origin.BUILT_IN:
+            _LOG.error("the built-in policy decides, strictest of all: %s", found.trouble)
+        if found.version is not None and file is not None:
+            number, path = found.version.number, file.path
+            _LOG.warning("version %d of the policy decides, not the text in %s", number, path)
+
+    # -- looking after it --------------------------------------------------------------------
+
+    def pings(self) -> Mapping[str, Callable[[], None]]:
+        """Each part that sign-ins need, and how it raises ``Unavailable`` when it is not there."""
+        return {
+            "directory": self.directory.ping,
+            "store": self.store.ping,
+            "audit": self.audit.ping,
+            "keys": self.ping_keys,
+            "clock": self.ping_clock,
+        }
+
+    def _policy_version(self) -> str:
+        try:
+            return self.policy().version[:SHOWN]
+        except Unavailable:
+            return "not known"
+
+    def _facts(self) -> Facts:
+        from idp_mfa.metrics import Facts
+
+        server = self.settings.server
+        return Facts(
+            parts={name: _is_there(ping) for name, ping in self.pings().items()},
+            policy=self._policy_version(),
+            # What does not load is told by its part.
+            keys=_or((), self._key_facts),
+            threads=server.workers * server.threads,
+            store_memory=_or(None, self._store_memory),
+        )
+
+    def _key_facts(self) -> tuple[KeyFacts, ...]:
+        from idp_mfa.metrics import KeyFacts
+
+        signing = (
+            KeyFacts(
+                "signing",
+                row.id,
+                row.state.value,
+                row.since,
+                self.signing_keys.key(row.id).public.not_after,
+            )
+            for row in self.signing_keys.rows()
+        )
+        sealing = (
+            KeyFacts("sealing", kid, state, made, None)
+            for kid, state, made in self.sealing_keys.rows()
+        )
+        return (*signing, *sealing)
+
+    def _store_memory(self) -> StoreMemory:
+        from idp_mfa.metrics import StoreMemory
+
+        facts = self.store_server.check_policy()
+        return StoreMemory(facts.memory_used, facts.memory_limit)
+
+    def ping_keys(self) -> None:
+        """The keys that sign and seal load."""
+        self.sealing_keys.ping()
+        self.address_keys.ping()
+        self.signing_keys.keys()
+
+    def ping_clock(self) -> None:
+        """Our clock goes with the store's, which is the same for every node."""
+        self.checked_clock.look()
+
+
+def _is_there(ping: Callable[[], None]) -> bool:
+    def answers() -> bool:
+        ping()
+        return True
+
+    return _or(False, answers)
+
+
+def _or(otherwise: T, look: Callable[[], T]) -> T:
+    try:
+        return look()
+    except Unavailable:
+        return otherwise

@@ -1,0 +1,195 @@
+"""Adapters to use cases."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from idp_mfa.devices import Devices
+from idp_mfa.enrolment import Enrolments
+from idp_mfa.helpdesk import HelpDesk
+from idp_mfa.key_folder import load_secret
+from idp_mfa.mail.addresses import normalised
+from idp_mfa.mail.writing import Writer
+from idp_mfa.mailed_codes import MailedCodes
+from idp_mfa.policies import Policies
+from idp_mfa.postman import Postman, rounds
+from idp_mfa.recovery import Recoveries
+from idp_mfa.reissue_address import AddressRules, ReissueAddresses
+from idp_mfa.rollback import Watched
+from idp_mfa.saml.description import describe
+from idp_mfa.services import Services
+from idp_mfa.session import Sessions
+from idp_mfa.signin.parts import SignInParts
+from idp_mfa.signin.service import SignIn
+from idp_mfa.throttle import Throttle
+
+if TYPE_CHECKING:
+    pass
+
+from idp_mfa.compose.adapters import Adapters
+from idp_mfa.compose.reading import templates
+
+
+class UseCases(Adapters):
+    """What can be done here, whoever asks."""
+
+    @cached_property
+    def throttle(self) -> Throttle:
+        """The limits' numbers."""
+        return Throttle(self.settings.limits, load_secret(self.settings.keys.limits))
+
+    @cached_property
+    def devices(self) -> Devices:
+        """Browsers that are known."""
+        return Devices(self.store, self.randomness, load_secret(self.settings.keys.limits))
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """What browsers come back with."""
+        return Sessions(self.store, self.checked_clock, self.randomness, self.settings.session)
+
+    @cached_property
+    def sign_in(self) -> SignIn:
+        """The sign-in."""
+        return SignIn(
+            SignInParts(
+                directory=self.watched,
+                credentials=self.watched,
+                store=self.store,
+                audit=self.audit,
+                sessions=self.sessions,
+                policy=self.policy,
+                factors=self.factors,
+                preference=self.settings.factors,
+                throttle=self.throttle,
+                devices=self.devices,
+                outbox=self.outbox,
+                clock=self.checked_clock,
+                randomness=self.randomness,
+                limits=self.settings.sign_in,
+                shadow=self.shadow,
+                country_of=self.country_of,
+            )
+        )
+
+    @cached_property
+    def postman(self) -> Postman | None:
+        """Carries away what waits."""
+        if self.mailer is None:
+            return None
+        options = self.settings
+        return Postman(
+            outbox=self.outbox,
+            directory=self.directory,
+            mailer=self.mailer,
+            writer=Writer(
+                options.base_url.rstrip("/"),
+                options.site,
+                options.mail.subject_prefix,
+                templates(options.templates),
+            ),
+            audit=self.audit,
+            clock=self.clock,
+            directory_attribute=options.mail.directory_attribute,
+        )
+
+    def start_post(self) -> None:
+        """Begin to carry away what waits, in a thread that ends with this process."""
+        if self.postman is not None:
+            threading.Thread(
+                target=rounds, args=(self.postman, time.sleep), name="post", daemon=True
+            ).start()
+
+    @cached_property
+    def watched(self) -> Watched:
+        """The directory as use cases see it: nothing of the past is taken for the present."""
+        return Watched(
+            self.directory,
+            self.directory,
+            self.store,
+            audit=self.audit,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def enrolments(self) -> Enrolments:
+        """Set-ups of factors."""
+        return Enrolments(
+            credentials=self.watched,
+            store=self.store,
+            factors=self.factors,
+            throttle=self.throttle,
+            outbox=self.outbox,
+            clock=self.checked_clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def mailed_codes(self) -> MailedCodes:
+        """Codes by mail."""
+        return MailedCodes(
+            self.store, self.outbox, self.throttle, self.checked_clock, self.randomness
+        )
+
+    @cached_property
+    def recoveries(self) -> Recoveries:
+        """Re-issuing the set-up key."""
+        return Recoveries(
+            codes=self.mailed_codes,
+            credentials=self.watched,
+            store=self.store,
+            outbox=self.outbox,
+            factors=self.factors,
+            clock=self.checked_clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def reissue_addresses(self) -> ReissueAddresses:
+        """Where a re-issue's codes go."""
+        mail = self.settings.mail
+        return ReissueAddresses(
+            codes=self.mailed_codes,
+            credentials=self.watched,
+            store=self.store,
+            outbox=self.outbox,
+            normalised=normalised,
+            rules=AddressRules(mail.refused_domains, mail.address_pause),
+            clock=self.checked_clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def helpdesk(self) -> HelpDesk:
+        """What staff may do."""
+        return HelpDesk(
+            self.watched,
+            self.watched,
+            self.store,
+            self.audit,
+            self.throttle,
+            self.devices,
+            self.clock,
+            self.randomness,
+        )
+
+    @cached_property
+    def services(self) -> Services:
+        """Registering services."""
+        return Services(self.registry, self.audit, self.clock, self.randomness, describe)
+
+    @cached_property
+    def policies(self) -> Policies:
+        """Activating policies."""
+        return Policies(
+            self.shared_policies,
+            self.readings,
+            self.policy_file,
+            self.audit,
+            self.clock,
+            self.randomness,
+        )
