@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -15,10 +15,11 @@ from idp_mfa.cli import policy_recorded
 from idp_mfa.cli.house import Program, as_json, echo_json, fail, no
 from idp_mfa.cli.policy_check import check
 from idp_mfa.cli.policy_files import at_option, file_argument, read
-from idp_mfa.model import PASSWORD, Acr, FactorName, Page, ServiceId
+from idp_mfa.model import PASSWORD, Acr, Device, FactorName, Page, ServiceId
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.case_reading import shown
 from idp_mfa.policy.cases import Given, Standing, Tried, facts_given, outcome_of, told, try_all
+from idp_mfa.policy.countries import COUNTRIES
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.explain import explain as explain_in_words
 from idp_mfa.policy.explain import intent
@@ -61,6 +62,11 @@ def test(program: Program, file: Path | None, as_json: bool) -> None:
 @click.option("--user", "login", help="Whose groups and factors the directory tells.")
 @click.option("--group", "groups", multiple=True, help="Without --user: a group.")
 @click.option("--enrolled", "enrolled", multiple=True, help="Without --user: a factor.")
+@click.option("--attribute", "attributes", multiple=True, help="Without --user: `title=staff`.")
+@click.option(
+    "--country", type=click.Choice(sorted(COUNTRIES)), help="Where --ip is, such as `JP`."
+)
+@click.option("--device", type=click.Choice([one.value for one in Device]), default="unknown")
 @click.option("--reference", help="A sign-in of the record: why it was decided as it was.")
 @click.option("--ip", "address", help="The client's address, or `unknown`.")
 @click.option("--service", "service", default="", help="An entityID or client id.")
@@ -80,6 +86,9 @@ def explain(
     login: str | None,
     groups: Sequence[str],
     enrolled: Sequence[str],
+    attributes: Sequence[str],
+    country: str | None,
+    device: str,
     reference: str | None,
     address: str | None,
     service: str,
@@ -98,8 +107,8 @@ def explain(
         return
     if address is None:
         fail("say --ip, or --reference for a sign-in of the record")
-    if login is not None and (groups or enrolled):
-        fail("--user tells groups and factors: leave --group and --enrolled out")
+    if login is not None and (groups or enrolled or attributes):
+        fail("--user tells of a person: leave --group, --enrolled and --attribute out")
     found = _read_in_force(program) if file is None else read(file)
     if isinstance(found, Problems):
         fail(str(found))
@@ -109,6 +118,9 @@ def explain(
         service=ServiceId(service),
         service_tags=frozenset(tags),
         groups=frozenset(groups),
+        attributes=_attributes(attributes),
+        country=country,
+        device=Device(device),
         asked=tuple(map(Acr, asked)),
         enrolled=frozenset(_factor(name, found.factors) for name in enrolled),
         verified=tuple(_shown(text, found.factors) for text in verified or (PASSWORD,)),
@@ -154,6 +166,17 @@ def _address(text: str) -> Address | None:
         return None if text == UNKNOWN else ip_address(text)
     except ValueError:
         fail(f"--ip {text}: must be an IP address, or `unknown`")
+
+
+def _attributes(written: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """``title=staff``, once for each value; ``title=`` is one without a value."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            fail(f"--attribute {one}: must be such as `title=staff`")
+        found[name] = (*found.get(name, ()), *((value,) if value else ()))
+    return found
 
 
 def _factor(name: str, factors: Factors) -> FactorName:

@@ -141,3 +141,38 @@ def test_explain_used_wrongly(wrong: tuple[str, ...]) -> None:
 def test_explain_of_a_policy_that_is_not_well_written(file: Path) -> None:
     file.write_text("version: 1", encoding="utf-8")
     assert run("explain", "--policy", file, "--ip", "unknown").exit_code == 2
+
+
+PARTICULARS = """version: 1
+rules:
+  - name: no
+    when: { attribute: { title: dean }, country: JP, device: phone }
+    then: deny
+  - { name: rest, when: {}, then: { require: [totp] } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        (("--attribute", "title=dean", "--country", "JP", "--device", "phone"), "no"),
+        (("--attribute", "title=x", "--attribute", "title=dean"), "no"),
+        (("--attribute", "title="), "rest"),
+        (("--attribute", "title=student"), "rest"),
+        (("--country", "FR"), "rest"),
+        (("--device", "computer"), "rest"),
+        ((), "no"),
+    ],
+)
+def test_explain_is_told_of_attributes_country_and_device(
+    file: Path, said: tuple[str, ...], rule: str
+) -> None:
+    """What is not said is not known."""
+    file.write_text(PARTICULARS, encoding="utf-8")
+    assert told("explain", "--policy", file, "--ip", "203.0.113.9", *said)["rule"] == rule
+
+
+def test_explain_of_an_attribute_without_a_value_is_used_wrongly(file: Path) -> None:
+    file.write_text(PARTICULARS, encoding="utf-8")
+    wrong = run("explain", "--policy", file, "--ip", "203.0.113.9", "--attribute", "title")
+    assert wrong.exit_code == 2
