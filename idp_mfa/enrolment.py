@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -32,7 +33,15 @@ from idp_mfa.model import (
     Verification,
 )
 from idp_mfa.policy.model import Zone, ZoneKind
-from idp_mfa.ports import Change, ChangeAnswer, CredentialStore, Outbox, StateStore, Throttled
+from idp_mfa.ports import (
+    Change,
+    ChangeAnswer,
+    CredentialStore,
+    Outbox,
+    StateStore,
+    Throttled,
+    Unavailable,
+)
 from idp_mfa.throttle import Throttle
 
 FRESH = timedelta(minutes=5)
@@ -177,6 +186,9 @@ class Enrolments:
         )
         if self._change(account, changes, bound, notice) is not ChangeAnswer.DONE:
             return NotBound.CHANGED_ELSEWHERE
+        # It is bound, whether or not the store can forget what was guessed at the one before.
+        with suppress(Unavailable):
+            self._store.clear(self._throttle.of_factors(account.user.id))
         return Bound(bound, answer.accepted.verification, replaced)
 
     def _change(

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -37,6 +38,7 @@ from idp_mfa.ports import (
     Outbox,
     StateStore,
     Throttled,
+    Unavailable,
 )
 
 TOTP = FactorName("totp")
@@ -192,6 +194,9 @@ class Recoveries:
             self.outbox.done(notice)
             return done
         self.outbox.release(notice, self.clock())
+        # It is done, whether or not the store can forget what was guessed at the old key.
+        with suppress(Unavailable):
+            self.store.clear(self.codes.throttle.of_factors(account.user.id))
         return Reissued(fresh, fresh.credential.bound_at + SHOWN_FOR)
 
     # -- inside ------------------------------------------------------------------------------

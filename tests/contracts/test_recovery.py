@@ -26,7 +26,7 @@ from idp_mfa.model import (
     Reference,
     Seen,
 )
-from idp_mfa.ports import Change, ChangeAnswer, Throttled
+from idp_mfa.ports import Change, ChangeAnswer, Reservation, Throttled
 from idp_mfa.recovery import (
     SHOWN_FOR,
     Confirmed,
@@ -147,6 +147,17 @@ def test_the_four_steps_make_one_new_key(world: World) -> None:
     assert world.account.credentials.reissue_address == ADDRESS
     world.mailed()
     assert world.told == [NoticeKind.KEY_REISSUED]
+
+
+def test_who_has_a_new_key_does_not_wait_for_what_was_guessed_at_the_old_one(world: World) -> None:
+    throttle = world.recoveries.codes.throttle
+    budgets = throttle.of_factors(world.account.user.id)
+    while isinstance(world.store.reserve(budgets), Reservation):
+        pass
+    world.confirm(world.send())
+    assert isinstance(world.store.reserve(budgets), Throttled), "until there is another key"
+    assert isinstance(world.recoveries.reissue(world.account, asker(), "Test"), Reissued)
+    assert isinstance(world.store.reserve(budgets), Reservation)
 
 
 def test_the_last_page_opens_again_for_a_while_and_issues_nothing_anew(world: World) -> None:

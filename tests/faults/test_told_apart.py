@@ -172,6 +172,17 @@ def signing_keys_gone(on: Watched) -> AbstractContextManager[None]:
     return away(on.folder / "secrets" / "signing")
 
 
+@contextlib.contextmanager
+def signing_keys_garbled(on: Watched) -> Iterator[None]:
+    ring = on.folder / "secrets" / "signing" / "signing-keys.json"
+    whole = ring.read_bytes()
+    ring.write_bytes(whole[:20])
+    try:
+        yield
+    finally:
+        ring.write_bytes(whole)
+
+
 def sealing_keys_gone(on: Watched) -> AbstractContextManager[None]:
     return away(on.folder / "secrets" / "sealing")
 
@@ -199,6 +210,7 @@ UNASKED = {"clock"}
         (records_hidden, {"directory"}, set(), "directory: .*canary"),
         (record_gone, {"audit"}, set(), "audit: .* No such file"),
         (signing_keys_gone, {"keys"}, set(), "signing key: .*signing-keys.json"),
+        (signing_keys_garbled, {"keys"}, set(), "signing key: .*signing-keys.json cannot be read"),
         (sealing_keys_gone, {"keys"}, set(), "sealing key: "),
         (clock_off, {"clock"}, set(), None),
     ],

@@ -116,6 +116,13 @@ def test_too_many_failures_in_a_row_disable_the_factor_until_it_is_set_up_anew(
     assert carried(typed(page, right_code(person))), "another key was never guessed at"
 
 
+def test_who_sets_up_anew_does_not_pay_for_what_was_guessed_before(site: Attacked) -> None:
+    person = site.person()
+    fail(site, person, IN_A_ROW)
+    person.phone = site.idp.set_up_phone(person.login)
+    assert carried(typed(site.at_code(person), right_code(person)))
+
+
 def test_no_loss_of_the_store_enables_a_factor_again(site: Attacked) -> None:
     person = site.person()
     disable(site, person)
