@@ -88,21 +88,18 @@ def verdict_of(decided: Decided) -> Verdict:
 
 
 def to_record(policy: Policy, facts: Facts, decided: Decided) -> dict[str, Any]:
-    """Plain JSON, beside what every line of a sign-in holds: who, for which service, from where."""
+    """Plain JSON, beside what every line of a sign-in holds: who, for which service, from where.
+
+    What is empty is left out.
+    """
     verdict = verdict_of(decided)
     told: dict[str, Any] = {
         "policy": policy.version[:VERSION_LETTERS],
         "outcome": verdict.outcome.value,
         "rule": verdict.rule,
-    }
-    if verdict.factors:
-        told["factors"] = sorted(verdict.factors)
-    if verdict.acr is not None:
-        told["acr"] = verdict.acr
-    if verdict.why is not None:
-        told["why"] = verdict.why.value
-    return {
-        **told,
+        "factors": sorted(verdict.factors),
+        "acr": verdict.acr,
+        "why": None if verdict.why is None else verdict.why.value,
         "at": facts.at.isoformat(),
         "page": facts.page.value,
         "tags": sorted(facts.service_tags),
@@ -127,6 +124,7 @@ def to_record(policy: Policy, facts: Facts, decided: Decided) -> dict[str, Any]:
         "verified": verifications_to_json(facts.verified),
         "fresh_after": None if facts.fresh_after is None else facts.fresh_after.isoformat(),
     }
+    return {name: value for name, value in told.items() if value}
 
 
 def from_record(record: AuditRecord) -> Recorded | None:
@@ -144,9 +142,9 @@ def _recorded(record: AuditRecord, value: Mapping[str, Any]) -> Recorded:
     seen = record.seen
     if seen is None and record.veiled is not None and record.veiled.address is None:
         seen = Seen(None, ())
-    groups: Mapping[str, bool] = value["groups"]
-    attributes: Mapping[str, list[str] | None] = value["attributes"]
-    fresh_after = value["fresh_after"]
+    groups: Mapping[str, bool] = value.get("groups", {})
+    attributes: Mapping[str, list[str] | None] = value.get("attributes", {})
+    fresh_after = value.get("fresh_after")
     facts = Facts(
         user=User(record.user or UserId(""), "", ""),
         groups=frozenset(group for group, is_member in groups.items() if is_member),
@@ -154,26 +152,26 @@ def _recorded(record: AuditRecord, value: Mapping[str, Any]) -> Recorded:
             name: tuple(values) for name, values in attributes.items() if values is not None
         },
         service=record.service or ServiceId(""),
-        service_tags=frozenset(value["tags"]),
+        service_tags=frozenset(value.get("tags", ())),
         page=Page(value["page"]),
-        acr_values=tuple(map(Acr, value["asked"])),
+        acr_values=tuple(map(Acr, value.get("asked", ()))),
         zone=ZoneName(value["zone"]),
         address=None if seen is None or seen.address is None else str(seen.address),
-        country=value["country"],
+        country=value.get("country"),
         device=Device(value["device"]),
         enrolled={
             FactorName(factor): frozenset(map(FactorKind, kinds))
-            for factor, kinds in value["enrolled"].items()
+            for factor, kinds in value.get("enrolled", {}).items()
         },
         bound={
             FactorName(factor): tuple(
                 Bound(BoundBy(by), datetime.fromisoformat(at)) for by, at in each
             )
-            for factor, each in value["bound"].items()
+            for factor, each in value.get("bound", {}).items()
         },
-        has_none=value["has_none"],
-        unreadable=value["unreadable"],
-        verified=verifications_from_json(value["verified"]),
+        has_none=value.get("has_none", False),
+        unreadable=value.get("unreadable", False),
+        verified=verifications_from_json(value.get("verified", [])),
         fresh_after=None if fresh_after is None else datetime.fromisoformat(fresh_after),
         at=datetime.fromisoformat(value["at"]),
     )
@@ -192,7 +190,7 @@ def _verdict(value: Mapping[str, Any]) -> Verdict:
     why = value.get("why")
     return Verdict(
         Outcome(value["outcome"]),
-        value["rule"],
+        value.get("rule", ""),
         frozenset(map(FactorName, value.get("factors", ()))),
         value.get("acr"),
         None if why is None else Refusal(why),

@@ -33,7 +33,7 @@ from idp_mfa.policy.decide import decide
 from idp_mfa.policy.model import Bound, Facts, Policy, ZoneName
 from idp_mfa.policy.record import from_record, to_record, verdict_of
 from tests.contracts.audit_acts import ADDRESSES, ROOT
-from tests.unit.policy_facts import KINDS, MATRIX, NOW, TOTP, facts, policy
+from tests.unit.policy_facts import KINDS, MATRIX, NOW, PASSWORD, TOTP, facts, policy, shown
 
 RULES = """
   - name: admins
@@ -166,8 +166,13 @@ def test_a_decision_of_another_make_is_none(rules: Policy, spoilt: dict[str, Any
     told = to_record(rules, facts(), decide(rules, facts()))
     assert from_record(on_record(told, facts())) is not None
     assert from_record(on_record({**told, **spoilt}, facts())) is None
-    missing = {name: value for name, value in told.items() if name not in spoilt}
-    assert from_record(on_record(missing, facts())) is None
+
+
+@pytest.mark.parametrize("name", ["policy", "outcome", "at", "page", "zone", "device"])
+def test_a_decision_without_what_it_must_have_is_none(rules: Policy, name: str) -> None:
+    told = to_record(rules, facts(), decide(rules, facts()))
+    del told[name]
+    assert from_record(on_record(told, facts())) is None
 
 
 @pytest.mark.parametrize("factors", [(TOTP,), (TOTP, MATRIX), ()])
@@ -186,9 +191,14 @@ def test_the_docs_name_every_field(rules: Policy) -> None:
     table = text.partition("## Decisions")[2].partition("\n## ")[0]
     named = set(re.findall(r"^\| `([a-z_`, ]+)` \|", table, re.MULTILINE))
     fields = {name for row in named for name in re.findall(r"[a-z_]+", row)}
-    told = {
-        name
-        for factors in ((TOTP,), ())
-        for name in to_record(rules, facts(factors), decide(rules, facts(factors)))
+    some = {
+        "service_tags": frozenset({"a"}),
+        "acr_values": ("a",),
+        "country": "JP",
+        "bound": {TOTP: (Bound(BoundBy.CAMPUS, NOW),)},
+        "unreadable": True,
+        "fresh_after": NOW,
     }
-    assert fields == told | {"acr"}
+    seen = (facts(), facts(()), facts(**some), facts(verified=(shown(TOTP), shown(PASSWORD))))
+    told = {name for one in seen for name in to_record(rules, one, decide(rules, one))}
+    assert fields == told
