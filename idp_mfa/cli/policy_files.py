@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from idp_mfa.cli.house import Program, fail, no
-from idp_mfa.compose import NotComposed, compose
+from idp_mfa.compose import House, NotComposed, compose
 from idp_mfa.model import Account
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.load import Untried, load_untried
@@ -19,6 +20,8 @@ from idp_mfa.settings import load
 from idp_mfa.yaml_document import Problem, Problems
 
 file_argument = click.Path(exists=True, dir_okay=False, path_type=Path)
+_NOT_ASKED = "not asked who and what there is"
+Found = TypeVar("Found")
 offline = click.option("--offline", is_flag=True, help="Ask neither directory nor registry.")
 
 
@@ -55,23 +58,30 @@ def at_hand(program: Program) -> AtHand:
         return AtHand()
     settings = load(program.config)
     if isinstance(settings, Problems):
-        return _left_out(f"{program.config} has problems", AtHand())
+        click.echo(f"{_NOT_ASKED}: {program.config} has problems", err=True)
+        return AtHand()
     try:
         house = compose(settings)
     except NotComposed as error:
-        return _left_out(str(error.problems), AtHand())
-    found = AtHand()
+        click.echo(f"{_NOT_ASKED}: {error.problems}", err=True)
+        return AtHand()
+    return AtHand(people=_asked(house, _people), services=_asked(house, _services))
+
+
+def _people(house: House) -> Sequence[Account]:
+    return house.directory.everyone()
+
+
+def _services(house: House) -> Sequence[frozenset[str]]:
+    return [one.options.tags | {one.id} for one in house.registry.current().by_id.values()]
+
+
+def _asked(house: House, ask: Callable[[House], Sequence[Found]]) -> Sequence[Found] | None:
     try:
-        registered = house.registry.current().by_id.values()
-        found = AtHand(services=[one.options.tags | {one.id} for one in registered])
-        return replace(found, people=house.directory.everyone())
+        return ask(house)
     except Unavailable as error:
-        return _left_out(f"cannot reach the {error.part}: {error.why}", found)
-
-
-def _left_out(why: str, found: AtHand) -> AtHand:
-    click.echo(f"not asked whom and what there is: {why}", err=True)
-    return found
+        click.echo(f"{_NOT_ASKED}: cannot reach the {error.part}: {error.why}", err=True)
+        return None
 
 
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime:
