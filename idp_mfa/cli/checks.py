@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from idp_mfa.cli.policy_standing import standing
 from idp_mfa.compose import House
 from idp_mfa.countries import CountryFile
-from idp_mfa.policy.conditions import COUNTRY, OneOf, leaves
+from idp_mfa.policy.conditions import OneOf, leaves
 from idp_mfa.policy.model import Policy
+from idp_mfa.policy.subjects import COUNTRY
 from idp_mfa.ports import Unavailable
 from idp_mfa.site import READABLE, SiteOptions
 from idp_mfa.store.options import RedisOptions

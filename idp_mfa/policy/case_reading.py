@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from idp_mfa.model import PASSWORD, Acr, BoundBy, Device, FactorName, Page, Refusal, ServiceId
 from idp_mfa.policy.cases import UNREADABLE, UNUSABLE, Case, Expected, Given, Outcome, Standing
-from idp_mfa.policy.conditions import NONE, Vocabulary
 from idp_mfa.policy.countries import COUNTRIES
 from idp_mfa.policy.model import UNKNOWN, Address
 from idp_mfa.policy.reading import Reader, duration, named
+from idp_mfa.policy.subjects import NONE, Vocabulary
 from idp_mfa.yaml_document import Entry, MappingNode, Node, ScalarNode
 
 GIVEN = (

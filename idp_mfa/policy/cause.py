@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from idp_mfa.model import Cause, Verification
-from idp_mfa.policy.conditions import COUNTRY, ZONE, all_of, any_of, opposite
+from idp_mfa.policy.conditions import all_of, any_of, opposite
 from idp_mfa.policy.model import UNKNOWN, Facts, Matched, Require, Rule, Skip, Trace, Truth
+from idp_mfa.policy.subjects import COUNTRY, ZONE
 
 _OF_THE_NETWORK = frozenset({ZONE.name, COUNTRY.name})
 """Conditions that another network would change."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import time
 
 from idp_mfa.model import PASSWORD, BoundBy, FactorName
-from idp_mfa.policy.conditions import SUBJECTS, All, AnyOf, HasValue, Not, OneOf, Vocabulary
+from idp_mfa.policy.conditions import All, AnyOf, HasValue, Not, OneOf
 from idp_mfa.policy.dated import (
     DAYS,
     WORD_OF_BOUND,
@@ -19,6 +19,7 @@ from idp_mfa.policy.dated import (
 )
 from idp_mfa.policy.model import Condition
 from idp_mfa.policy.reading import Reader, suggestion
+from idp_mfa.policy.subjects import SUBJECTS, Vocabulary
 from idp_mfa.yaml_document import Entry, ListNode, MappingNode, Node
 
 JOINTS = ("all", "any", "not")

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from idp_mfa.model import BoundBy, FactorName, Page
 from idp_mfa.policy.assurance import levels
-from idp_mfa.policy.conditions import ASKED, PAGE, Not, OneOf
+from idp_mfa.policy.conditions import Not, OneOf
 from idp_mfa.policy.model import Assurance, Condition, Facts, Matched, Truth
+from idp_mfa.policy.subjects import ASKED, PAGE
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """The words for the days of a week, in the order of ``date.weekday()``."""

@@ -12,7 +12,7 @@ from idp_mfa.model import Account, Acr, BoundBy, Device, FactorKind, FactorName
 from idp_mfa.policy.assurance import levels
 from idp_mfa.policy.cases import LONG_AGO, Given, Standing, facts_given
 from idp_mfa.policy.cells import Dimension, Point, Space, Value
-from idp_mfa.policy.conditions import ASKED, HasValue, OneOf, leaves
+from idp_mfa.policy.conditions import HasValue, OneOf, leaves
 from idp_mfa.policy.dated import Before, During, WasBound, WasVerified, span
 from idp_mfa.policy.model import (
     UNKNOWN,
@@ -28,6 +28,7 @@ from idp_mfa.policy.model import (
     ZoneName,
 )
 from idp_mfa.policy.spans import Span, spans
+from idp_mfa.policy.subjects import ASKED
 from idp_mfa.policy.zones import lookup
 
 Factors = Mapping[FactorName, frozenset[FactorKind]]

@@ -11,10 +11,11 @@ from idp_mfa.model import FactorKind, FactorName, Page
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.case_reading import read_cases
 from idp_mfa.policy.cases import Case, try_all
-from idp_mfa.policy.conditions import GROUP, PAGE, UTC, All, HasValue, OneOf, Vocabulary, leaves
+from idp_mfa.policy.conditions import All, HasValue, OneOf, leaves
 from idp_mfa.policy.model import Assurance, Policy, Require, Rule, Zone
 from idp_mfa.policy.reading import Reader
 from idp_mfa.policy.rules import read_rule
+from idp_mfa.policy.subjects import GROUP, PAGE, UTC, Vocabulary
 from idp_mfa.policy.zone_reading import read_zones
 from idp_mfa.policy.zones import lookup
 from idp_mfa.yaml_document import ListNode, Node, Problems, read

@@ -10,10 +10,11 @@ from ipaddress import IPv6Network
 
 from idp_mfa.model import Account
 from idp_mfa.policy.assurance import levels
-from idp_mfa.policy.conditions import ASKED, GROUP, SERVICE, OneOf, leaves, musts
+from idp_mfa.policy.conditions import OneOf, leaves, musts
 from idp_mfa.policy.load import Untried
 from idp_mfa.policy.model import Assurance, Grace, Policy, Rule, Skip, Zone, ZoneKind
 from idp_mfa.policy.reading import named, suggestion
+from idp_mfa.policy.subjects import ASKED, GROUP, SERVICE
 from idp_mfa.policy.unreachable import Covered, unreachable
 from idp_mfa.yaml_document import ListNode, MappingNode, Place, Problem
 

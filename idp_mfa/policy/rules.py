@@ -6,16 +6,7 @@ from typing import assert_never
 
 from idp_mfa.model import FactorName, Page
 from idp_mfa.policy.condition_reading import read_condition
-from idp_mfa.policy.conditions import (
-    HAS_NONE,
-    PAGE,
-    ZONE,
-    OneOf,
-    Vocabulary,
-    leaves,
-    looks_at_device,
-    musts,
-)
+from idp_mfa.policy.conditions import HAS_NONE, OneOf, leaves, looks_at_device, musts
 from idp_mfa.policy.model import (
     UNKNOWN,
     Condition,
@@ -28,6 +19,7 @@ from idp_mfa.policy.model import (
     Skip,
 )
 from idp_mfa.policy.reading import Reader, named, suggestion
+from idp_mfa.policy.subjects import PAGE, ZONE, Vocabulary
 from idp_mfa.yaml_document import MappingNode, Node, Place, ScalarNode
 
 OUTCOMES = ("skip", "require", "enrol", "grace", "deny")

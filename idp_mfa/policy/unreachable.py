@@ -12,11 +12,11 @@ from idp_mfa.model import PASSWORD, Acr, Device, FactorName, Page
 from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.cases import Given, Standing, facts_given
 from idp_mfa.policy.cells import Dimension, Point, Value, certificate, given_at
-from idp_mfa.policy.conditions import NONE
 from idp_mfa.policy.dated import WORD_OF_BOUND, Before, WasVerified
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.dimensions import Factors, Named, binding, moments, zones
 from idp_mfa.policy.model import Effect, Facts, Policy, Rule, Skip, Step, Truth
+from idp_mfa.policy.subjects import NONE
 
 _REQUESTS_TRIED = 3000
 """So many are tried for one rule; if none was found by then, nothing is said of it."""

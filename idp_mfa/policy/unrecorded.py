@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from idp_mfa.policy.conditions import COUNTRY, GROUP, HasValue, OneOf, leaves
+from idp_mfa.policy.conditions import HasValue, OneOf, leaves
 from idp_mfa.policy.dimensions import Named
 from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Condition, Facts, Policy, Step, ZoneName
 from idp_mfa.policy.record import Recorded
+from idp_mfa.policy.subjects import COUNTRY, GROUP
 from idp_mfa.policy.zones import locate
 
 ADDRESS = "address"

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from idp_mfa.model import PASSWORD, BoundBy, Device, FactorName, Page
 from idp_mfa.policy.conditions import (
-    DEVICE,
-    SUBJECTS,
     All,
     AnyOf,
     HasValue,
@@ -27,6 +25,7 @@ from idp_mfa.policy.conditions import (
 )
 from idp_mfa.policy.dated import During, WasBound, WasVerified
 from idp_mfa.policy.model import Bound, Condition, Facts, Matched, Truth
+from idp_mfa.policy.subjects import DEVICE, SUBJECTS
 from tests.unit.policy_facts import FIDO2, MFA, NOW, PASSWORD_ACR, TOTP, facts, shown
 
 T, F, U = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN

@@ -14,15 +14,7 @@ from hypothesis import strategies as st
 from idp_mfa.model import PASSWORD, BoundBy, Device, Page, ServiceId, Verification
 from idp_mfa.policy.assurance import SHIPPED_FACTORS, kinds_of, levels, reached
 from idp_mfa.policy.condition_reading import CONDITIONS
-from idp_mfa.policy.conditions import (
-    SUBJECTS,
-    All,
-    AnyOf,
-    HasValue,
-    Not,
-    OneOf,
-    looks_at_device,
-)
+from idp_mfa.policy.conditions import All, AnyOf, HasValue, Not, OneOf, looks_at_device
 from idp_mfa.policy.dated import During, WasBound, WasVerified
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.explain import explain
@@ -45,6 +37,7 @@ from idp_mfa.policy.model import (
     StepUp,
     ZoneName,
 )
+from idp_mfa.policy.subjects import SUBJECTS
 from idp_mfa.policy.zones import lookup
 from tests.unit.policy_facts import AAL2, KINDS, MFA, NOW, facts, shown
 
