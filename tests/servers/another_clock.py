@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from idp_mfa import compose
+from idp_mfa.compose import house
 
 
 def prefix(file: Path) -> tuple[str, ...]:
@@ -28,7 +28,8 @@ def main() -> None:
     def now() -> datetime:
         return datetime.now(UTC) + timedelta(seconds=float(file.read_text()))
 
-    compose.now = now
+    assert callable(house.now)
+    house.now = now
     sys.argv = sys.argv[module:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
