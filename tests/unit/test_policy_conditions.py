@@ -19,6 +19,8 @@ from idp_mfa.policy.conditions import (
     HasValue,
     Not,
     OneOf,
+    all_of,
+    any_of,
     leaves,
     looks_at_device,
     musts,
@@ -260,6 +262,7 @@ def test_unknown_is_what_could_still_go_either_way(truths: list[Truth]) -> None:
         ends = {every(one is T for one in way) for way in ways}
         expected = U if len(ends) == 2 else (T if True in ends else F)
         assert truth(joint(tuple(map(Fixed, truths)))) is expected
+        assert (all_of if joint is All else any_of)(truths) is expected
 
 
 def test_not() -> None:
@@ -271,7 +274,11 @@ def test_what_was_wanted_and_found_is_kept_for_the_explanation() -> None:
     assert (matched.wanted, matched.found) == ("fido2", "fido2, totp")
     nobody = OneOf(SUBJECTS["group"], frozenset({"staff"})).match(facts())
     assert (nobody.wanted, nobody.found) == ("staff", "none")
-    assert Not(Fixed(T)).match(facts()) == Matched("not", "", "", F, (Fixed(T).match(facts()),))
+    parts = (Fixed(T), Fixed(F))
+    told = tuple(part.match(facts()) for part in parts)
+    assert Not(Fixed(T)).match(facts()) == Matched("not", "", "", F, told[:1])
+    assert All(parts).match(facts()) == Matched("all", "", "", F, told)
+    assert AnyOf(parts).match(facts()) == Matched("any", "", "", T, told)
 
 
 def test_what_a_condition_is_about_is_found_however_deep() -> None:

@@ -305,7 +305,9 @@ def test_who_was_let_in_by_a_rule_of_the_network_is_told_so() -> None:
 
 
 def test_where_nothing_was_shown_no_rule_is_looked_at() -> None:
-    assert decide(CARD, facts(verified=())).steps == ()
+    given = facts(verified=())
+    decided = decide(CARD, given)
+    assert (decided.facts, decided.steps) == (given, ())
 
 
 AWAY = """

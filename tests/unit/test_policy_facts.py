@@ -32,7 +32,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.assurance import PASSWORD_CLASS, UNSPECIFIED, amr_of, kinds_asked, levels
 from idp_mfa.policy.facts import facts_of
-from idp_mfa.policy.model import Assurance, Bound, Facts, ZoneName
+from idp_mfa.policy.model import Assurance, Bound, Facts, Policy, ZoneName
 from tests.unit.policy_facts import AAL2, KINDS, MATRIX, MFA, NOW, PASSWORD_ACR, TOTP, policy, shown
 
 POLICY = policy("  - { name: all, when: {}, then: deny }")
@@ -72,9 +72,14 @@ def account(*records: Credential, unreadable: int = 0) -> Account:
     )
 
 
-def gathered(whose: Account, request: AuthnRequest = REQUEST, seen: Seen = NOWHERE) -> Facts:
+def gathered(
+    whose: Account,
+    request: AuthnRequest = REQUEST,
+    seen: Seen = NOWHERE,
+    rules: Policy = POLICY,
+) -> Facts:
     return facts_of(
-        POLICY,
+        rules,
         whose,
         request,
         seen,
@@ -115,6 +120,17 @@ def test_every_fact_is_the_one_that_was_seen() -> None:
         fresh_after=BEGAN - timedelta(minutes=5),
         at=NOW,
     )
+
+
+def test_a_network_that_has_ended_by_now_is_not_believed() -> None:
+    lent = """
+version: 1
+zones:
+  campus: { kind: campus, networks: [{ network: 192.0.2.0/24, expires: 2026-03-01 }] }
+"""
+    ended = policy("  - { name: all, when: {}, then: deny }", lent)
+    seen = Seen(ip_address("192.0.2.10"), ())
+    assert gathered(account(), seen=seen, rules=ended).zone == "unknown"
 
 
 def test_an_address_that_cannot_be_told_is_in_no_zone() -> None:

@@ -49,6 +49,8 @@ def test_a_network_of_mapped_addresses_is_the_ipv4_network() -> None:
     zone = Zone(ZoneName("a"), ZoneKind.CAMPUS, (ip_network("::ffff:192.0.2.0/120"),))
     assert lookup([zone])(ip_address("192.0.2.9"), NOW) == "a"
     assert lookup([zone])(ip_address("192.0.3.9"), NOW) == "outside"
+    every = Zone(ZoneName("all"), ZoneKind.OTHER, (ip_network("::ffff:0:0/96"),))
+    assert lookup([every, zone])(ip_address("192.0.3.9"), NOW) == "all"
 
 
 LENT = """
