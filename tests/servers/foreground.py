@@ -35,6 +35,15 @@ def listening(port: int) -> bool:
     return False
 
 
+def listening_at(path: Path) -> bool:
+    """Whether something takes connections at a socket, which is there a moment before."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as ours:
+        ours.settimeout(0.5)
+        ours.connect(str(path))
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def folder(prefix: str) -> Iterator[Path]:
     """A folder that servers which give up root can enter; removed afterwards."""

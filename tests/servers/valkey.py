@@ -95,7 +95,10 @@ def started(
         )
     )
     with foreground.running(
-        [program, str(configuration)], log=folder / "store.log", ready=socket.exists, cwd=folder
+        [program, str(configuration)],
+        log=folder / "store.log",
+        ready=lambda: foreground.listening_at(socket),
+        cwd=folder,
     ) as pid:
         yield StoreServer(kind, pid, folder, socket, port)
 
