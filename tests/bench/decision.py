@@ -36,8 +36,8 @@ from tests.unit.policy_facts import NOW
 
 RULES = 100
 NETWORKS = 10_000
-TURNS = 15
-_DECISIONS = 40
+TURNS = 7
+_DECISIONS = 30
 _TOTP = FactorName("totp")
 _SEEN = Seen(ip_address("203.0.113.10"), ())
 _REQUEST = AuthnRequest(Service(ServiceId("https://sp.example/"), {}, ""), Page.SIGN_IN, "/", {})

@@ -8,7 +8,7 @@ from itertools import chain, combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idp_mfa.model import PASSWORD, BoundBy, Device, Page, ServiceId, Verification
@@ -41,6 +41,10 @@ from idp_mfa.policy.subjects import SUBJECTS
 from idp_mfa.policy.zones import lookup
 from tests.unit.policy_facts import AAL2, KINDS, MFA, NOW, facts, shown
 
+# A busy machine is slow to make policies up; that says nothing about them.
+patiently = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 FACTORS = sorted(SHIPPED_FACTORS)
 GROUPS = ["student", "staff", "suspended"]
 CLASSES = [level.acr for level in levels(Assurance(gakunin_aal2=True))]
@@ -155,6 +159,7 @@ EVERY = [*SUBJECTS, *PARTICULAR]
 SHOWN = ("verified", "verified within")
 
 
+@patiently
 @given(policies(EVERY), requests())
 def test_every_request_is_decided_truthfully(policy: Policy, request: Facts) -> None:
     decided = decide(policy, request)
@@ -173,6 +178,7 @@ def test_every_request_is_decided_truthfully(policy: Policy, request: Facts) -> 
             pass
 
 
+@patiently
 @given(policies(EVERY), requests())
 def test_an_unknown_network_is_never_let_in_on_the_password_alone(
     policy: Policy, request: Facts
@@ -191,6 +197,7 @@ LESS_KNOWN = (
 )
 
 
+@patiently
 @given(policies(EVERY), requests(), st.lists(st.sampled_from(LESS_KNOWN), min_size=1, unique_by=id))
 def test_a_fact_that_becomes_unknown_never_weakens(
     policy: Policy, request: Facts, lost: list[dict[str, Any]]
@@ -199,6 +206,7 @@ def test_a_fact_that_becomes_unknown_never_weakens(
     assert_no_weaker(policy, less, policy, request)
 
 
+@patiently
 @given(policies(EVERY), requests())
 def test_what_a_browser_says_of_itself_never_weakens(policy: Policy, request: Facts) -> None:
     """Whatever it says, it is asked no less than if no rule looked at it."""
@@ -211,12 +219,14 @@ def test_what_a_browser_says_of_itself_never_weakens(policy: Policy, request: Fa
     assert_no_weaker(replace(policy, rules=looking), request, replace(policy, rules=blind), request)
 
 
+@patiently
 @given(policies(EVERY), requests())
 def test_nobody_is_let_in_who_has_to_set_up_first(policy: Policy, request: Facts) -> None:
     if isinstance(decide(policy, request).decision, EnrolFirst):
         assert request.has_none
 
 
+@patiently
 @given(policies(EVERY), requests())
 def test_a_grace_is_for_newcomers_at_the_sign_in_from_a_known_network(
     policy: Policy, request: Facts
@@ -231,6 +241,7 @@ def test_a_grace_is_for_newcomers_at_the_sign_in_from_a_known_network(
             assert not set(request.acr_values) & {MFA, AAL2}
 
 
+@patiently
 @given(policies(EVERY), requests(), subsets(FACTORS))
 def test_making_records_unreadable_never_lets_in(
     policy: Policy, request: Facts, lost: frozenset[str]
@@ -243,6 +254,7 @@ def test_making_records_unreadable_never_lets_in(
         assert isinstance(decide(policy, request).decision, Permit)
 
 
+@patiently
 @given(policies([name for name in EVERY if name not in SHOWN]), requests(), st.data())
 def test_what_is_asked_leads_in(policy: Policy, request: Facts, data: st.DataObject) -> None:
     """No dead end and no circle: whatever the user chooses, a few factors later they are in."""
