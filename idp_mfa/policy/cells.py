@@ -22,6 +22,9 @@ from idp_mfa.policy.model import (
     Truth,
 )
 
+_HIGHEST = 1_000_000
+"""Above the rank of any dimension."""
+
 Value = Hashable
 Point = Mapping[str, Value]
 """One value of every dimension."""
@@ -129,7 +132,9 @@ def looked_at(decided: Decided, facts: Facts, order: Sequence[str]) -> frozenset
     """The dimensions that made a decision: with the same values in them it is the same."""
     rank = {name: number for number, name in enumerate(order)}
     found = set[str](_by_decision(decided))
-    for step in decided.steps:
+    # What decided is needed in any case; what else was false then often is so for the same.
+    for step in reversed(decided.steps):
+        rank.update(dict.fromkeys(found, -1))
         found |= certificate(step.when, facts, rank)
         if isinstance(step.rule.then, Skip) and step.when.truth(facts) is Truth.TRUE:
             found.add("zone")
@@ -162,8 +167,16 @@ def _of_parts(
 ) -> frozenset[str]:
     if truth is not decisive:
         return frozenset[str]().union(*(certificate(part, facts, rank) for part in parts))
-    enough = (certificate(part, facts, rank) for part in parts if part.truth(facts) is decisive)
-    return min(enough, key=lambda names: sorted((rank.get(one, -1) for one in names), reverse=True))
+    best, lowest = frozenset[str](), _HIGHEST
+    for part in parts:
+        if part.truth(facts) is decisive:
+            names = certificate(part, facts, rank)
+            last = max((rank.get(name, -1) for name in names), default=-1)
+            if last < lowest:
+                best, lowest = names, last
+            if last < 0:
+                break
+    return best
 
 
 def _by_decision(decided: Decided) -> frozenset[str]:
