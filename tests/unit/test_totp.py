@@ -207,6 +207,17 @@ def test_the_question_is_for_this_factor_and_sends_nothing() -> None:
     assert TOTP.challenge((credential(),), os.urandom) == Challenge(NAME)
 
 
+def test_phones_offer_the_code_and_show_digits_alone() -> None:
+    (field,) = TOTP.fields
+    assert (field.name, field.input_mode, field.autocomplete) == (
+        "code",
+        "numeric",
+        "one-time-code",
+    )
+    assert field.max_length >= len("123 - 456")
+    assert TOTP.may_show == {FactorKind.POSSESSION}
+
+
 def test_an_answer_without_a_code_is_none() -> None:
     assert TOTP.verify(Challenge(NAME), Response({}), (credential(),), AT) == Rejected(
         Rejection.MALFORMED
