@@ -21,6 +21,7 @@ from idp_mfa.model import (
     Credentials,
     CredentialState,
     Device,
+    FactorKind,
     FactorName,
     Page,
     Seen,
@@ -183,6 +184,18 @@ def test_a_request_takes_what_its_easiest_class_takes(
     asked: tuple[Acr, ...], kinds: int | None
 ) -> None:
     assert kinds_asked(asked, Assurance()) == kinds
+
+
+def test_no_factor_is_taken_for_more_kinds_than_it_shows() -> None:
+    have, know = FactorKind.POSSESSION, FactorKind.KNOWLEDGE
+    assert {str(name): set(kinds) for name, kinds in KINDS.items()} == {
+        "password": {know},
+        "totp": {have},
+        "fido2": {have, know},
+        "image_matrix": {know},
+        "recovery_code": set(),
+        "passcode": set(),
+    }
 
 
 def test_aal2_takes_two_kinds_where_the_site_may_assert_it() -> None:
