@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from functools import cache
@@ -18,6 +18,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from idp_mfa.model import CredentialId, Seen, TransactionId, UserId
 from idp_mfa.ports import AfterLoss, Bucket, Budget, Window
+
+FAILURES_TO_A_SUCCESS = 9
+"""More of them from one network are no people's mistakes."""
 
 _FOR_GOOD = timedelta(days=3650)
 """A count of failures in a row ends with a success or at the desk, not with time."""
@@ -266,19 +269,16 @@ class Throttle:
             return Bucket(f"limit:s:{name}", limits.declared_burst, limits.declared_refill)
         return Bucket(f"limit:s:{name}", limits.source_burst, limits.source_refill)
 
-    def spray(self, seen: Seen) -> Window:
-        """Different people whose password failed from one network; full, it is a spray."""
+    def spray(self, seen: Seen) -> Bucket:
+        """Different people whose password failed from one network; empty, it is a spray."""
         limits = self.limits
-        return Window(f"limit:y:{self._network(seen)}", limits.spray_people, limits.spray_span)
+        refill = limits.spray_span / limits.spray_people
+        return Bucket(f"limit:y:{self._network(seen)}", limits.spray_people, refill)
 
-    def spray_successes(self, seen: Seen) -> Window:
-        """Right passwords from one network; full, its failures are people's and no spray's.
-
-        With one success to nine failures the failures are no longer over nine tenths.
-        """
-        limits = self.limits
-        limit = limits.spray_people // 9 + 1
-        return Window(f"limit:r:{self._network(seen)}", limit, limits.spray_span)
+    def spray_relief(self, seen: Seen) -> Bucket:
+        """What a right password gives back of ``spray``: it speaks for nine failures beside it."""
+        spray = self.spray(seen)
+        return replace(spray, refill=FAILURES_TO_A_SUCCESS * spray.refill)
 
     def spraying(self, seen: Seen) -> str:
         """The store's key that is there while a network is taken to spray."""

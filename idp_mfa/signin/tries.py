@@ -104,7 +104,8 @@ class Tries:
         store, throttle, seen = self.parts.store, self.parts.throttle, standpoint.seen
         budgets = throttle.password(transaction.id, user_id, login, standpoint)
         untrusted = standpoint.trust is Trust.UNTRUSTED
-        if untrusted and store.get(throttle.spraying(seen)) is not None:
+        slowed = untrusted and not throttle.is_declared(seen)
+        if slowed and store.get(throttle.spraying(seen)) is not None:
             budgets = (*budgets, throttle.slowed(seen))
         taken = store.reserve(budgets)
         if isinstance(taken, Throttled):
@@ -122,9 +123,10 @@ class Tries:
         parts = self.parts
         user_id = done.user_id
         in_a_row = () if user_id is None else parts.throttle.password_in_a_row(user_id)
-        parts.store.refund(done.taken, in_a_row)
-        if done.standpoint.trust is Trust.UNTRUSTED:
-            parts.store.reserve((parts.throttle.spray_successes(done.standpoint.seen),))
+        untrusted = done.standpoint.trust is Trust.UNTRUSTED
+        relief = (parts.throttle.spray_relief(done.standpoint.seen),) if untrusted else ()
+        given_back = Reservation((*done.taken.budgets, *relief), done.taken.left)
+        parts.store.refund(given_back, in_a_row)
 
     def password_wrong(self, transaction: Transaction, done: PasswordTry) -> Throttled | None:
         """What a failure does to its network: a wait for failures to come, or an alarm."""
@@ -149,13 +151,8 @@ class Tries:
         limits = throttle.limits
         if not store.once(throttle.spray_mark(seen, done.user_id, done.login), limits.spray_span):
             return
-        counted = store.reserve((throttle.spray(seen),))
-        if isinstance(counted, Reservation) and counted.left > 0:
+        if isinstance(store.reserve((throttle.spray(seen),)), Reservation):
             return
-        successes = store.reserve((throttle.spray_successes(seen),))
-        if isinstance(successes, Throttled):
-            return
-        store.refund(successes)
         if store.once(f"{throttle.spraying(seen)}:alarm", limits.spray_span):
             self.parts.record(AuditEvent.SPRAY_SUSPECTED, transaction, seen)
         store.put(throttle.spraying(seen), b"1", limits.spray_span)

@@ -7,14 +7,14 @@ counted anew, and whoever was shut out would be let in.
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
 
 from idp_mfa.model import CredentialId, Seen, TransactionId, UserId
-from idp_mfa.ports import AfterLoss, Bucket, Budget, Window
+from idp_mfa.ports import AfterLoss, Bucket, Budget, Reservation, Throttled, Window
+from idp_mfa.store.memory import MemoryStore
 from idp_mfa.throttle import Limits, Standpoint, Throttle, Trust
 
 KEY = b"k" * 32
@@ -175,8 +175,9 @@ def test_a_network_spends_its_own(seen: Seen, network: str) -> None:
     assert THROTTLE.source(seen) == Bucket(f"limit:s:{whose}", 119, 120 * SECOND)
     assert THROTTLE.transactions(seen) == (Window(f"limit:t:{whose}", 127, MINUTE),)
     assert THROTTLE.looks(seen) == (Window(f"limit:l:{whose}", 127, MINUTE),)
-    assert THROTTLE.spray(seen) == Window(f"limit:y:{whose}", 123, 124 * SECOND)
-    assert THROTTLE.spray_successes(seen) == Window(f"limit:r:{whose}", 14, 124 * SECOND)
+    assert THROTTLE.spray(seen) == Bucket(f"limit:y:{whose}", 123, 124 * SECOND / 123)
+    relief = 9 * (124 * SECOND / 123)
+    assert THROTTLE.spray_relief(seen) == Bucket(f"limit:y:{whose}", 123, relief)
     assert THROTTLE.slowed(seen) == Bucket(f"limit:x:{whose}", 125, 126 * SECOND)
     assert THROTTLE.spraying(seen) == f"limit:a:{whose}"
     assert THROTTLE.spray_mark(seen, ALICE, "alice") == f"limit:z:{whose}:{PERSON}"
@@ -190,11 +191,26 @@ def test_a_declared_network_spends_what_many_people_need() -> None:
     assert THROTTLE.transactions(DECLARED) == ()
 
 
-@pytest.mark.parametrize("people", [1, 8, 9, 17, 50, 100])
-def test_a_spray_is_nine_failures_to_one_success_and_more(people: int) -> None:
-    enough = Throttle(replace(NUMBERS, spray_people=people), KEY).spray_successes(HOME).limit
-    assert people / (people + enough - 1) >= 0.9, "with fewer successes it is one"
-    assert people / (people + enough) < 0.9, "with so many it is none"
+@pytest.mark.parametrize(("failures_to_a_success", "told"), [(8, 0), (9, 0), (12, 1), (1000, 1)])
+def test_a_spray_is_more_than_nine_failures_to_one_success(
+    failures_to_a_success: int, told: int
+) -> None:
+    """A thousand people fail within a minute, and others get in between."""
+    store = MemoryStore(lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    spent = 0
+    for number in range(1, 1001):
+        spent += isinstance(store.reserve((THROTTLE.spray(HOME),)), Throttled)
+        if number % failures_to_a_success == 0:
+            store.refund(Reservation((THROTTLE.spray_relief(HOME),), 0))
+    assert (spent > 0) == bool(told)
+
+
+def test_whoever_got_in_before_speaks_for_no_more_than_stand_against_the_network() -> None:
+    store = MemoryStore(lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    for _ in range(100):
+        store.refund(Reservation((THROTTLE.spray_relief(HOME),), 0))
+    answers = [store.reserve((THROTTLE.spray(HOME),)) for _ in range(124)]
+    assert [isinstance(one, Throttled) for one in answers] == [False] * 123 + [True]
 
 
 def test_the_same_words_of_another_kind_are_another_name() -> None:
