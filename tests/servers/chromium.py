@@ -12,7 +12,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from tests.servers.certificates import KeyPair
 from tests.servers.nginx import ADDRESS_HEADER
@@ -27,6 +27,9 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+_DRIVERS: list[Playwright] = []
+"""The one that runs, and once more for each browser that uses it."""
+
 PHONE = {"viewport": {"width": 320, "height": 640}, "is_mobile": True, "has_touch": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 LANGUAGES = {"ja": "ja-JP", "en": "en-GB"}
@@ -52,12 +55,26 @@ def chromium(hosts: Sequence[str] = (), *, trusted: KeyPair | None = None) -> It
     flags = [*_QUIET, f"--host-resolver-rules={rules}"]
     if trusted is not None:
         flags.append(f"--ignore-certificate-errors-spki-list={_pin(trusted)}")
-    with sync_playwright() as playwright:
+    with _driver() as playwright:
         browser = playwright.chromium.launch(executable_path=str(EXECUTABLE), args=flags)
         try:
             yield browser
         finally:
             browser.close()
+
+
+@contextlib.contextmanager
+def _driver() -> Iterator[Playwright]:
+    """One driver for all browsers of a process: a second one does not start beside the first."""
+    if not _DRIVERS:
+        _DRIVERS.append(sync_playwright().start())
+    _DRIVERS.append(_DRIVERS[0])
+    try:
+        yield _DRIVERS[0]
+    finally:
+        _DRIVERS.pop()
+        if len(_DRIVERS) == 1:
+            _DRIVERS.pop().stop()
 
 
 @contextlib.contextmanager
