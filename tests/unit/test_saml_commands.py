@@ -43,6 +43,7 @@ class Admin:
                     sealing=folder / "sealing",
                     pairwise_salt=folder / "salt",
                     limits=folder / "limits",
+                    addresses=folder / "addresses",
                 ),
             ),
             house=SimpleNamespace(
