@@ -24,6 +24,7 @@ from idp_mfa.policy.model import (
     Condition,
     Deny,
     Enrol,
+    EnrolFirst,
     Facts,
     Grace,
     Permit,
