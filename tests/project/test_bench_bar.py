@@ -15,9 +15,7 @@ from tests.bench.measure import Bench, Row
 from tests.bench.report import BAR
 from tests.bench.site import Site, site
 
-PATIENCE_SECONDS = 60.0
-LOUD = 1.7
-"""So much dearer than RSA do loud neighbours make Python; `make bench` asserts the bar itself."""
+PATIENCE_SECONDS = 150.0
 PEOPLE = 100
 SIGN_INS = 40
 RINGS = frozenset({"signing-keys.json", "ring.json"})
@@ -43,7 +41,7 @@ sys.addaudithook(watch)
 
 
 def test_a_sign_in_keeps_the_bar() -> None:
-    """In the calmest of its moments, or nearly."""
+    """In the calmest of its moments: neighbours on a shared machine make Python dearer than RSA."""
     with site(PEOPLE) as place:
         bench = Bench(place, 2)
         bench.warm_up([Row.FACTOR])
@@ -51,7 +49,7 @@ def test_a_sign_in_keeps_the_bar() -> None:
         until = time.monotonic() + PATIENCE_SECONDS
         while len(found) < 2 or (min(found) > BAR and time.monotonic() < until):
             found.append(bench.batch(Row.FACTOR, SIGN_INS).units)
-    assert min(found) <= BAR * LOUD, found
+    assert min(found) <= BAR, found
 
 
 # -- what no request may do ------------------------------------------------------------------
