@@ -80,7 +80,7 @@ def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
         if truth is false:
             trace.append((rule, when, passed_over))
             continue
-        effect = _effect(rule, truth)
+        effect = _effect(rule, truth, facts)
         trace.append((rule, when, effect))
         match effect, rule.then:
             case _, Require() as require:
@@ -99,7 +99,8 @@ def _when(rule: Rule, facts: Facts) -> Condition:
     match rule.then:
         case Skip() if facts.zone == UNKNOWN:
             return All((A_KNOWN_ZONE, rule.when))
-        case Enrol():
+        # Whose record cannot be read has one (rule 2), and nobody knows which: it is joined.
+        case Enrol() if not facts.unreadable:
             return All((HAS_NONE, rule.when))
         case Grace(until):
             return All((A_KNOWN_ZONE, HAS_NONE, *in_grace(until), rule.when))
@@ -107,11 +108,13 @@ def _when(rule: Rule, facts: Facts) -> Condition:
             return rule.when
 
 
-def _effect(rule: Rule, truth: Truth) -> Effect:
+def _effect(rule: Rule, truth: Truth, facts: Facts) -> Effect:
     match truth, rule.then:
         case Truth.FALSE, _:
             return Effect.PASSED_OVER
         case Truth.TRUE, Require() if looks_at_device(rule.when):
+            return Effect.JOINED
+        case Truth.TRUE, Enrol() if facts.unreadable:
             return Effect.JOINED
         case Truth.TRUE, _:
             return Effect.DECIDED
