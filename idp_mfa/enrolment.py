@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from idp_mfa.diagnosis import is_kept, left, retired, with_purge
 from idp_mfa.factor import (
     CredentialSpend,
     Enrolment,
@@ -115,29 +116,34 @@ class Enrolments:
     def begin(
         self, account: Account, factor: FactorName, bound_by: BoundBy, label: str
     ) -> Enrolment | NotBound:
-        """A new secret in place of any other unfinished one; what is active stays as it is."""
+        """A new secret in place of any other unfinished one; what is active stays as it is.
+
+        The one before is kept a while, because some device may show its codes.
+        """
+        now = self._clock()
         empty = Credential(
             id=CredentialId(base64.b32encode(self._randomness(10)).decode().lower()),
             factor=factor,
             state=CredentialState.UNFINISHED,
             label=label,
-            bound_at=self._clock(),
+            bound_at=now,
             bound_by=bound_by,
             generation=1,
             secret={},
         )
         enrolment = self._factors[factor].begin_enrolment(account.user, empty, self._randomness)
-        older = [Change(one, None) for one in _unfinished(account, factor)]
+        older = (Change(one, left(one, now)) for one in _unfinished(account, factor))
         answer = self._credentials.change(
             account.user.id,
             account.credentials,
-            (*older, Change(None, enrolment.credential)),
+            with_purge(account.credentials, (*older, Change(None, enrolment.credential)), now),
         )
         return enrolment if answer is ChangeAnswer.DONE else NotBound.CHANGED_ELSEWHERE
 
     def under_way(self, account: Account, factor: FactorName) -> Enrolment | None:
         """The set-up that was begun, for its page."""
-        for unfinished in _unfinished(account, factor):
+        now = self._clock()
+        for unfinished in (one for one in _unfinished(account, factor) if is_kept(one, now)):
             return self._factors[factor].show_enrolment(account.user, unfinished)
         return None
 
@@ -181,9 +187,10 @@ class Enrolments:
         replaced = account.credentials.of(factor)
         changes = (
             Change(enrolment.credential, bound),
-            *(Change(old, retired(old)) for old in replaced),
+            *(Change(old, retired(old, now)) for old in replaced),
             *besides,
         )
+        changes = with_purge(account.credentials, changes, now)
         if self._change(account, changes, bound, notice) is not ChangeAnswer.DONE:
             return NotBound.CHANGED_ELSEWHERE
         # It is bound, whether or not the store can forget what was guessed at the one before.
@@ -209,14 +216,9 @@ class Enrolments:
         return done
 
 
-def retired(credential: Credential) -> Credential:
-    """The same credential, kept for diagnosis alone and never accepted again."""
-    return replace(credential, state=CredentialState.RETIRED, generation=credential.generation + 1)
-
-
 def _unfinished(account: Account, factor: FactorName) -> tuple[Credential, ...]:
     return tuple(
         one
         for one in account.credentials.records
-        if one.factor == factor and one.state is CredentialState.UNFINISHED
+        if one.factor == factor and one.state is CredentialState.UNFINISHED and one.ended_at is None
     )

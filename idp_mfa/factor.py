@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from idp_mfa.model import (
     Credential,
@@ -23,11 +23,16 @@ from idp_mfa.model import (
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A question that was asked: ``kept`` stays on the server, ``shown`` goes to the page."""
+    """A question that was asked: ``kept`` stays on the server, ``shown`` goes to the page.
+
+    One that keeps something is spent by its answer, right or wrong, before that is looked at: the
+    next one stands in its place. ``asked_at`` is set by whoever asks.
+    """
 
     factor: FactorName
     kept: Mapping[str, str] = field(default_factory=dict, repr=False)
     shown: Mapping[str, str] = field(default_factory=dict)
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +69,39 @@ class CredentialSpend:
     after: Credential | None
 
 
-Spend = StepSpend | CredentialSpend | None
+@dataclass(frozen=True, slots=True)
+class CounterSpend:
+    """The authenticator's own counter, which must be higher than ever seen (WebAuthn L3 6.1.1).
+
+    0 is that of one which does not count, and is refused where it has counted before.
+    """
+
+    credential_id: CredentialId
+    number: int
+    remembered: timedelta
+
+
+Spend = StepSpend | CredentialSpend | CounterSpend | None
 """None: the transaction's own move spends the challenge."""
+
+
+def use_key(user_id: UserId, credential_id: CredentialId) -> str:
+    """The store's key for when a credential was used last, and how it stood then (JSON)."""
+    return f"used:{hashlib.sha256(f'{user_id} {credential_id}'.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The answer is right; it counts once ``spend`` has been carried out.
 
-    ``retry_in`` is when a next answer exists, should this one turn out to be spent.
+    ``retry_in`` is when a next answer exists, should this one turn out to be spent. ``noted`` is
+    what its owner may want to see later of how the authenticator stood.
     """
 
     verification: Verification
     spend: Spend
     retry_in: timedelta | None = None
+    noted: Mapping[str, str] = field(default_factory=dict)
 
 
 class Rejection(Enum):
@@ -87,14 +111,35 @@ class Rejection(Enum):
     WRONG = "wrong"
     ALREADY_USED = "already-used"
     NO_CREDENTIAL = "no-credential"
+    EXPIRED = "expired"
+    """The question is too old; the next one stands in its place."""
+    COPIED = "copied"
+    """The authenticator's counter says that there may be two of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The answer is not right; ``retry_in`` is when a next code appears, if that is known."""
+    """The answer is not right; ``retry_in`` is when a next code appears, if that is known.
+
+    ``detail`` is the factor's own word for the record; pages say no more than ``why``.
+    """
 
     why: Rejection
     retry_in: timedelta | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A code of a credential, of a time step that is not that of now.
+
+    ``ahead`` is how far the device that showed it is ahead of now: negative if it is behind.
+    ``retry_in`` is when it shows another one.
+    """
+
+    step: int
+    ahead: timedelta
+    retry_in: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +173,20 @@ class Enrolled:
 
     credential: Credential
     accepted: Accepted
+
+
+@runtime_checkable
+class Recognises(Protocol):
+    """What a factor may have besides: it knows its codes of other moments, for diagnosis alone."""
+
+    def recognise(
+        self, response: Response, credential: Credential, at: datetime, within: timedelta
+    ) -> Sighting | None:
+        """Which of a credential's codes this is, of the steps up to ``within`` from now.
+
+        The nearest one, of a credential of any state; one without a secret has none.
+        """
+        ...
 
 
 class Factor(Protocol):

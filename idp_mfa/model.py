@@ -117,7 +117,11 @@ class BoundBy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One enrolled authenticator; only its factor's file reads ``secret``."""
+    """One enrolled authenticator; only its factor's file reads ``secret``.
+
+    ``ended_at`` is when it came to an end: a key that was replaced, a set-up that was left for
+    another one. Such a record is kept a while for diagnosis alone.
+    """
 
     id: CredentialId
     factor: FactorName
@@ -127,6 +131,7 @@ class Credential:
     bound_by: BoundBy
     generation: int
     secret: Mapping[str, str] = field(repr=False)
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,11 +308,12 @@ class WaysOn:
     """What would help, as names of zones.
 
     From ``elsewhere`` the same is allowed, or nothing more is asked for it; in ``set_up`` a factor
-    can be set up that would do, be it the zone where somebody is.
+    can be set up that would do, be it the zone where somebody is; ``factors`` names which.
     """
 
     elsewhere: tuple[str, ...] = ()
     set_up: tuple[str, ...] = ()
+    factors: tuple[FactorName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from idp_mfa.enrolment import retired
+from idp_mfa.diagnosis import left, retired, with_purge
 from idp_mfa.factor import Enrolment, Factor
 from idp_mfa.letters import Awaited, CodePurpose, Notice, NoticeKind
 from idp_mfa.mailed_codes import Ask, Asker, MailedCodes, Matched, NotMatched, Sent
@@ -182,13 +182,22 @@ class Recoveries:
             self._notice(NoticeKind.KEY_REISSUED, account, asker),
             Awaited(fresh.credential.id, fresh.credential.generation),
         )
+        now = self.clock()
         olds = tuple(
-            Change(one, None if one.state is CredentialState.UNFINISHED else retired(one))
+            Change(
+                one,
+                left(one, now) if one.state is CredentialState.UNFINISHED else retired(one, now),
+            )
             for one in account.credentials.factors
-            if one.factor == TOTP and one.state is not CredentialState.RETIRED
+            if one.factor == TOTP
+            and one.state is not CredentialState.RETIRED
+            and one.ended_at is None
         )
+        changes = (*olds, Change(None, fresh.credential))
         done = self.credentials.change(
-            account.user.id, account.credentials, (*olds, Change(None, fresh.credential))
+            account.user.id,
+            account.credentials,
+            with_purge(account.credentials, changes, now),
         )
         if done is not ChangeAnswer.DONE:
             self.outbox.done(notice)

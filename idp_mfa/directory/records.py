@@ -272,6 +272,7 @@ def _credential(sealed: bytes, entry: _Entry, user: UserId, sealer: Sealer) -> C
             BoundBy(value["bound_by"]),
             entry.generation,
             value["secret"],
+            datetime.fromisoformat(value["ended_at"]) if "ended_at" in value else None,
         )
     # A newer release of ours may have sealed what this one does not know.
     except (ValueError, KeyError):
@@ -286,6 +287,8 @@ def _sealed(credential: Credential, user: UserId, sealer: Sealer) -> bytes:
         "bound_by": credential.bound_by.value,
         "secret": dict(credential.secret),
     }
+    if credential.ended_at is not None:
+        value["ended_at"] = credential.ended_at.isoformat()
     return sealer.seal(
         json.dumps(value, separators=(",", ":")).encode(),
         user=user,

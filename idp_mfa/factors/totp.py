@@ -24,6 +24,7 @@ from idp_mfa.factor import (
     Rejected,
     Rejection,
     Response,
+    Sighting,
     StepSpend,
 )
 from idp_mfa.model import (
@@ -132,14 +133,30 @@ class Totp:
             return answer
         return Enrolled(replace(enrolment.credential, state=CredentialState.ACTIVE), answer)
 
+    def recognise(
+        self, response: Response, credential: Credential, at: datetime, within: timedelta
+    ) -> Sighting | None:
+        """The step nearest to now whose code this is; every step is looked at."""
+        code = six_digits(response.fields.get("code", ""))
+        if code is None or "key" not in credential.secret:
+            return None
+        now = _step_of(at)
+        steps = matching_steps(credential, code, at, within // _STEP)
+        if not steps:
+            return None
+        nearest = min(steps, key=lambda step: abs(step - now))
+        return Sighting(nearest, (nearest - now) * _STEP, next_code_in(at))
 
-def matching_steps(credential: Credential, code: str, at: datetime) -> list[int]:
+
+def matching_steps(
+    credential: Credential, code: str, at: datetime, drift: int = _DRIFT
+) -> list[int]:
     """The steps within the drift whose code this is, compared in constant time."""
     generator = pyotp.TOTP(credential.secret["key"])
-    now = int(at.timestamp()) // int(_STEP.total_seconds())
+    now = _step_of(at)
     return [
         step
-        for step in range(max(now - _DRIFT, 0), now + _DRIFT + 1)
+        for step in range(max(now - drift, 0), now + drift + 1)
         if hmac.compare_digest(generator.generate_otp(step), code)
     ]
 
@@ -147,6 +164,10 @@ def matching_steps(credential: Credential, code: str, at: datetime) -> list[int]
 def code_at(credential: Credential, at: datetime) -> str:
     """What a device with this key shows at a moment."""
     return str(pyotp.TOTP(credential.secret["key"]).at(at))
+
+
+def _step_of(at: datetime) -> int:
+    return int(at.timestamp()) // int(_STEP.total_seconds())
 
 
 def next_code_in(at: datetime) -> timedelta:
