@@ -16,11 +16,14 @@ from enum import Enum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from idp_mfa.model import CredentialId, Seen, TransactionId, UserId
+from idp_mfa.model import CredentialId, FactorName, Seen, TransactionId, UserId
 from idp_mfa.ports import AfterLoss, Bucket, Budget, Window
 
 FAILURES_TO_A_SUCCESS = 9
 """More of them from one network are no people's mistakes."""
+
+NEVER_GUESSED = frozenset({FactorName("fido2")})
+"""Factors whose answer is a signature: wrong codes of others never keep them from working."""
 
 _FOR_GOOD = timedelta(days=3650)
 """A count of failures in a row ends with a success or at the desk, not with time."""
@@ -42,6 +45,8 @@ class Limits:
     factor_sticky: int = 50
     factor_sticky_span: timedelta = timedelta(days=30)
     factor_in_a_row: int = 100
+    signed_burst: int = 30
+    signed_refill: timedelta = timedelta(seconds=10)
     factor_after_loss: int = 20
     factor_after_loss_span: timedelta = timedelta(days=1)
     factor_warn_after: int = 10
@@ -207,6 +212,14 @@ class Throttle:
             ),
         )
 
+    def signed_answers(self, transaction_id: TransactionId, user_id: UserId) -> tuple[Budget, ...]:
+        """What an answer costs that is signed and cannot be guessed: no flood, and no lock."""
+        limits, owner = self.limits, f"g:{self._pseudonym('user', user_id)}"
+        return (
+            self.answers(transaction_id),
+            Bucket(f"limit:{owner}", limits.signed_burst, limits.signed_refill),
+        )
+
     def warning(self, user_id: UserId) -> Window:
         """The failures behind a right password of which the last one warns the user."""
         owner = self._pseudonym("user", user_id)
@@ -336,7 +349,10 @@ class Throttle:
         found = {
             budget.key: budget
             for place in _places(devices)
-            for budget in self.second_factor(nothing, user_id, place)[1:]
+            for budget in (
+                *self.second_factor(nothing, user_id, place)[1:],
+                *self.signed_answers(nothing, user_id)[1:],
+            )
         }
         return tuple(found.values())
 

@@ -94,6 +94,9 @@ def _state_to_json(state: State) -> Json:
                     "factor": challenge.factor,
                     "kept": dict(challenge.kept),
                     "shown": dict(challenge.shown),
+                    "asked_at": None
+                    if challenge.asked_at is None
+                    else challenge.asked_at.isoformat(),
                 },
             }
         case AwaitEnrolment(user, verified, allowed, because):
@@ -133,7 +136,12 @@ def _state_from_json(value: Json) -> State:
             asked = value["challenge"]
             return AwaitResponse(
                 _choice_from_json(value["choice"]),
-                Challenge(FactorName(asked["factor"]), asked["kept"], asked["shown"]),
+                Challenge(
+                    FactorName(asked["factor"]),
+                    asked["kept"],
+                    asked["shown"],
+                    datetime.fromisoformat(asked["asked_at"]) if asked.get("asked_at") else None,
+                ),
             )
         case "await-enrolment":
             return AwaitEnrolment(

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import assert_never
 
 from idp_mfa.audit import AuditEvent
-from idp_mfa.factor import Challenge, CredentialSpend, Spend, StepSpend, step_key
+from idp_mfa.factor import (
+    Accepted,
+    Challenge,
+    CounterSpend,
+    CredentialSpend,
+    Spend,
+    StepSpend,
+    step_key,
+    use_key,
+)
 from idp_mfa.model import Account, FactorName, Refusal, Seen, User, Verification
 from idp_mfa.policy.model import Decision
 from idp_mfa.ports import Change, ChangeAnswer
 from idp_mfa.signin.flow import (
     Abandoned,
     AwaitChoice,
+    AwaitResponse,
     Event,
     FactorChosen,
     Identified,
@@ -27,6 +39,8 @@ from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.recognition import Recognition
 from idp_mfa.signin.transaction import Transaction
 from idp_mfa.signin.transactions import Transactions, browser_of
+
+_USE_REMEMBERED = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +124,23 @@ class Moves:
 
     def ask(self, factor: FactorName, account: Account) -> Challenge:
         """The question of one factor."""
-        return self.parts.factors[factor].challenge(
+        asked = self.parts.factors[factor].challenge(
             account.credentials.of(factor), self.parts.randomness
         )
 
     def spent(self, account: Account, spend: Spend) -> bool:
+        return replace(asked, asked_at=self.parts.clock())
+
+    def ask_anew(self, before: Transaction, asked: AwaitResponse, account: Account) -> At | Stale:
+        """The next question in place of one that is being answered: that one is spent.
+
+        Of many answers to it, in many tabs and at once, exactly one goes on.
+        """
+        challenge = self.ask(asked.challenge.factor, account)
+        after = self.transactions.swap(
+            before, replace(before, state=replace(asked, challenge=challenge))
+        )
+        return Stale(self.transactions.load(before.id) or before) if after is None else At(after)
         """Whether a right answer could be used up: the store or the directory closes the race."""
         match spend:
             case None:
@@ -125,6 +151,13 @@ class Moves:
                 )
             case CredentialSpend(old, new):
                 answer = self.parts.credentials.change(
+            case CounterSpend(credential_id, 0, _):
+                counted = self.parts.store.get(step_key(account.user.id, credential_id))
+                return counted is None or int(counted) == 0
+            case CounterSpend(credential_id, number, remembered):
+                return self.parts.store.raise_to(
+                    step_key(account.user.id, credential_id), number, remembered
+                )
                     account.user.id, account.credentials, (Change(old, new),)
                 )
                 return answer is ChangeAnswer.DONE
@@ -133,6 +166,14 @@ class Moves:
 
     def _first_question(self, state: State, account: Account, judge: Judge) -> State:
         # The preferred factor is asked at once; the others stay one step away.
+    def note(self, account: Account, accepted: Accepted) -> None:
+        """Remember when a credential was used and how it stood; nothing is decided by it."""
+        done = accepted.verification
+        if done.credential_id is None or not accepted.noted:
+            return
+        kept = json.dumps({**accepted.noted, "at": done.at.isoformat()}).encode()
+        self.parts.store.put(use_key(account.user.id, done.credential_id), kept, _USE_REMEMBERED)
+
         if not isinstance(state, AwaitChoice):
             return state
         order = {name: place for place, name in enumerate(self.parts.preference)}

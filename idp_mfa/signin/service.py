@@ -7,7 +7,7 @@ the transaction; the other sees where it stands now and loses nothing.
 from __future__ import annotations
 
 from idp_mfa.audit import AuditEvent
-from idp_mfa.factor import Accepted, Rejected, Rejection, Response
+from idp_mfa.factor import Accepted, CounterSpend, Rejected, Rejection, Response
 from idp_mfa.model import (
     PASSWORD,
     AccountState,
@@ -237,7 +237,7 @@ class SignIn:
         account = self._recognition.account(user)
         if account is None:
             return At(self._moves.end(found, Refusal.ACCOUNT, seen))
-        taken = tries.factor(found, user.id, tries.standpoint(user.id, device_cookie, seen))
+        taken = tries.factor(found, user.id, factor, tries.standpoint(user.id, device_cookie, seen))
         if isinstance(taken, Throttled):
             parts.record(AuditEvent.LIMIT_REACHED, found, seen, user.id, of=factor)
             if tries.factor_shut(taken, found, account, factor) or tries.ends_the_sign_in(
@@ -249,13 +249,21 @@ class SignIn:
             state.challenge, response, account.credentials.of(factor), parts.clock()
         )
         if isinstance(answer, Accepted) and not self._moves.spent(account, answer.spend):
-            answer = Rejected(Rejection.ALREADY_USED, answer.retry_in)
+            copied = isinstance(answer.spend, CounterSpend)
+            why = Rejection.COPIED if copied else Rejection.ALREADY_USED
+            answer = Rejected(why, answer.retry_in)
         if isinstance(answer, Rejected) and answer.why is Rejection.ALREADY_USED:
             moved = self._transactions.load(id)
-            if moved is not None and moved.version != version:
+            if moved is not None and moved.version != found.version:
                 # A double click: its first press is what used the code.
                 return Stale(moved)
         if isinstance(answer, Rejected):
+        if state.challenge.kept:
+            anew = self._moves.ask_anew(found, state, account)
+            if isinstance(anew, Stale):
+                parts.store.refund(taken.taken)
+                return anew
+            found = anew.transaction
             parts.record(
                 AuditEvent.FACTOR_REJECTED,
                 found,
@@ -274,6 +282,7 @@ class SignIn:
         if not counting(state.choice.verified, account):
             return At(self._moves.end(found, Refusal.ACCOUNT, seen))
         parts.record(
+                detail=answer.detail or None,
             AuditEvent.FACTOR_ACCEPTED,
             found,
             seen,
@@ -282,6 +291,7 @@ class SignIn:
             credential=answer.verification.credential_id,
         )
         return self._moves.move(found, FactorVerified(answer.verification), account, seen)
+        self._moves.note(account, answer)
 
     def cancel(self, id: TransactionId, binding: str | None, seen: Seen) -> At | Absent:
         """The user goes back to the service without signing in."""

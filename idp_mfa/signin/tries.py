@@ -18,10 +18,10 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.model import ZoneKind
 from idp_mfa.policy.zones import locate
-from idp_mfa.ports import Change, ChangeAnswer, Reservation, Throttled
+from idp_mfa.ports import Budget, Change, ChangeAnswer, Reservation, Throttled
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.transaction import Transaction
-from idp_mfa.throttle import Standpoint, Trust
+from idp_mfa.throttle import NEVER_GUESSED, Standpoint, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,14 @@ class PasswordTry:
 
 @dataclass(frozen=True, slots=True)
 class FactorTry:
-    """An answer that may be looked at; ``left`` more may follow."""
+    """An answer that may be looked at; ``left`` more may follow.
+
+    ``in_a_row`` counts the failures that a right answer ends.
+    """
 
     user_id: UserId
     taken: Reservation
+    in_a_row: tuple[Budget, ...]
 
     @property
     def left(self) -> int:
@@ -160,14 +164,26 @@ class Tries:
     # -- second factors ----------------------------------------------------------------------
 
     def factor(
-        self, transaction: Transaction, user_id: UserId, standpoint: Standpoint
+        self,
+        transaction: Transaction,
+        user_id: UserId,
+        factor: FactorName,
+        standpoint: Standpoint,
     ) -> FactorTry | Throttled:
-        """Take a try of an answer, behind a right password."""
-        parts = self.parts
-        taken = parts.store.reserve(
-            parts.throttle.second_factor(transaction.id, user_id, standpoint)
+        """Take a try of an answer, behind a right password.
+
+        What nobody guesses has budgets of its own: wrong codes never lock it, nor it the codes.
+        """
+        throttle = self.parts.throttle
+        if factor in NEVER_GUESSED:
+            apart = self.parts.store.reserve(throttle.signed_answers(transaction.id, user_id))
+            return apart if isinstance(apart, Throttled) else FactorTry(user_id, apart, ())
+        taken = self.parts.store.reserve(
+            throttle.second_factor(transaction.id, user_id, standpoint)
         )
-        return taken if isinstance(taken, Throttled) else FactorTry(user_id, taken)
+        if isinstance(taken, Throttled):
+            return taken
+        return FactorTry(user_id, taken, (throttle.in_a_row(user_id),))
 
     def ends_the_sign_in(self, throttled: Throttled, transaction: Transaction) -> bool:
         """Whether it is the sign-in's own limit, which no waiting opens."""
@@ -175,7 +191,7 @@ class Tries:
 
     def factor_right(self, done: FactorTry) -> None:
         """Give the try back; failures in a row end here."""
-        self.parts.store.refund(done.taken, (self.parts.throttle.in_a_row(done.user_id),))
+        self.parts.store.refund(done.taken, done.in_a_row)
 
     def factor_wrong(self, transaction: Transaction, done: FactorTry, seen: Seen) -> None:
         """After so many failures behind a right password its owner is told, once a day."""

@@ -365,7 +365,20 @@ def test_keys_are_plain_and_hold_nothing_that_came_from_outside(outside: str, ty
         first, *rest = budget.key.split(":")
         assert first == "limit"
         for part in rest:
-            plain = part in {"p", "pt", "f", "ft", "u", "e", "w", "day", "row", "month", "inside"}
+            plain = part in {
+                "p",
+                "pt",
+                "f",
+                "ft",
+                "g",
+                "u",
+                "e",
+                "w",
+                "day",
+                "row",
+                "month",
+                "inside",
+            }
             assert plain or part.isdigit() or len(bytes.fromhex(part)) == 16, budget.key
 
 

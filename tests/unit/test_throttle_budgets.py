@@ -58,6 +58,8 @@ NUMBERS = Limits(
     mail_per_day=131,
     mail_per_month=132,
     mail_first_per_hour=133,
+    signed_burst=134,
+    signed_refill=135 * SECOND,
 )
 THROTTLE = Throttle(NUMBERS, KEY)
 LOST = AfterLoss(18, 109 * SECOND)
@@ -128,6 +130,13 @@ def test_an_answer_spends_the_sign_ins_the_persons_and_the_places() -> None:
     assert THROTTLE.second_factor(FIRST, ALICE, KNOWN) == factor(f"f:{PERSON}:{LAPTOP}")
     assert THROTTLE.answers(FIRST) == factor("")[0]
     assert THROTTLE.in_a_row(ALICE) == factor("")[1]
+
+
+def test_a_signed_answer_spends_nothing_of_what_codes_have() -> None:
+    own = Bucket(f"limit:g:{PERSON}", 134, 135 * SECOND)
+    assert THROTTLE.signed_answers(FIRST, ALICE) == (THROTTLE.answers(FIRST), own)
+    assert own not in THROTTLE.second_factor(FIRST, ALICE, OUTSIDE)
+    assert own in THROTTLE.of_user(ALICE)
 
 
 def test_failures_that_warn_and_set_ups_have_their_own() -> None:
