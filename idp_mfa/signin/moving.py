@@ -127,8 +127,6 @@ class Moves:
         asked = self.parts.factors[factor].challenge(
             account.credentials.of(factor), self.parts.randomness
         )
-
-    def spent(self, account: Account, spend: Spend) -> bool:
         return replace(asked, asked_at=self.parts.clock())
 
     def ask_anew(self, before: Transaction, asked: AwaitResponse, account: Account) -> At | Stale:
@@ -141,6 +139,8 @@ class Moves:
             before, replace(before, state=replace(asked, challenge=challenge))
         )
         return Stale(self.transactions.load(before.id) or before) if after is None else At(after)
+
+    def spent(self, account: Account, spend: Spend) -> bool:
         """Whether a right answer could be used up: the store or the directory closes the race."""
         match spend:
             case None:
@@ -149,8 +149,6 @@ class Moves:
                 return self.parts.store.raise_to(
                     step_key(account.user.id, credential_id), number, remembered, step=length
                 )
-            case CredentialSpend(old, new):
-                answer = self.parts.credentials.change(
             case CounterSpend(credential_id, 0, _):
                 counted = self.parts.store.get(step_key(account.user.id, credential_id))
                 return counted is None or int(counted) == 0
@@ -158,14 +156,14 @@ class Moves:
                 return self.parts.store.raise_to(
                     step_key(account.user.id, credential_id), number, remembered
                 )
+            case CredentialSpend(old, new):
+                answer = self.parts.credentials.change(
                     account.user.id, account.credentials, (Change(old, new),)
                 )
                 return answer is ChangeAnswer.DONE
             case never:
                 assert_never(never)
 
-    def _first_question(self, state: State, account: Account, judge: Judge) -> State:
-        # The preferred factor is asked at once; the others stay one step away.
     def note(self, account: Account, accepted: Accepted) -> None:
         """Remember when a credential was used and how it stood; nothing is decided by it."""
         done = accepted.verification
@@ -174,6 +172,8 @@ class Moves:
         kept = json.dumps({**accepted.noted, "at": done.at.isoformat()}).encode()
         self.parts.store.put(use_key(account.user.id, done.credential_id), kept, _USE_REMEMBERED)
 
+    def _first_question(self, state: State, account: Account, judge: Judge) -> State:
+        # The preferred factor is asked at once; the others stay one step away.
         if not isinstance(state, AwaitChoice):
             return state
         order = {name: place for place, name in enumerate(self.parts.preference)}

@@ -245,6 +245,12 @@ class SignIn:
             ):
                 return At(self._moves.end(found, Refusal.LOCKED, seen))
             return AnswerThrottled(found, taken.until - parts.clock())
+        if state.challenge.kept:
+            anew = self._moves.ask_anew(found, state, account)
+            if isinstance(anew, Stale):
+                parts.store.refund(taken.taken)
+                return anew
+            found = anew.transaction
         answer = parts.factors[factor].verify(
             state.challenge, response, account.credentials.of(factor), parts.clock()
         )
@@ -258,12 +264,6 @@ class SignIn:
                 # A double click: its first press is what used the code.
                 return Stale(moved)
         if isinstance(answer, Rejected):
-        if state.challenge.kept:
-            anew = self._moves.ask_anew(found, state, account)
-            if isinstance(anew, Stale):
-                parts.store.refund(taken.taken)
-                return anew
-            found = anew.transaction
             parts.record(
                 AuditEvent.FACTOR_REJECTED,
                 found,
@@ -271,6 +271,7 @@ class SignIn:
                 user.id,
                 factor=factor,
                 why=answer.why.value,
+                detail=answer.detail or None,
                 left=taken.left,
             )
             tries.factor_wrong(found, taken, seen)
@@ -279,10 +280,10 @@ class SignIn:
                 return At(self._moves.end(found, Refusal.LOCKED, seen))
             return AnswerNotAccepted(found, answer, taken.left)
         tries.factor_right(taken)
+        self._moves.note(account, answer)
         if not counting(state.choice.verified, account):
             return At(self._moves.end(found, Refusal.ACCOUNT, seen))
         parts.record(
-                detail=answer.detail or None,
             AuditEvent.FACTOR_ACCEPTED,
             found,
             seen,
@@ -291,7 +292,6 @@ class SignIn:
             credential=answer.verification.credential_id,
         )
         return self._moves.move(found, FactorVerified(answer.verification), account, seen)
-        self._moves.note(account, answer)
 
     def cancel(self, id: TransactionId, binding: str | None, seen: Seen) -> At | Absent:
         """The user goes back to the service without signing in."""
