@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from idp_mfa.factor import (
 )
 from idp_mfa.letters import Awaited, Notice
 from idp_mfa.model import (
+    ENROLMENT_PASSCODE,
     Account,
     BoundBy,
     Clock,
@@ -49,6 +50,14 @@ FRESH = timedelta(minutes=5)
 """How old the possession factor may be on which another is bound (rule 2)."""
 
 
+CODE_COUNTS = timedelta(minutes=30)
+"""How old a code may be that is used up by being shown: a device is set up with it in hand."""
+_CODES_THAT_BIND = {
+    FactorName("recovery_code"): BoundBy.RECOVERY_CODE,
+    ENROLMENT_PASSCODE: BoundBy.PASSCODE,
+}
+
+
 class NotAllowed(Enum):
     """Why this person may not bind a factor from here and now, whatever a policy says."""
 
@@ -64,12 +73,23 @@ def has_shown_possession(verified: Iterable[Verification], at: datetime) -> bool
 
 
 def may_bind(
-    account: Account, zone: Zone | None, verified: Iterable[Verification], at: datetime
+    account: Account,
+    zone: Zone | None,
+    verified: Collection[Verification],
+    at: datetime,
+    alone: frozenset[FactorName] = frozenset(),
 ) -> BoundBy | NotAllowed:
-    """The proof on which a factor may be bound now; ``zone`` None is outside or unknown."""
-    if not account.credentials.has_none:
-        shown = has_shown_possession(verified, at)
-        return BoundBy.FRESH_FACTOR if shown else NotAllowed.FRESH_FACTOR
+    """The proof on which a factor may be bound now; ``zone`` None is outside or unknown.
+
+    Who has nothing but what a site lets stand ``alone`` goes the way of who has none (rule 2).
+    """
+    if has_shown_possession(verified, at):
+        return BoundBy.FRESH_FACTOR
+    for name, proof in _CODES_THAT_BIND.items():
+        if any(done.factor == name and at - done.at <= CODE_COUNTS for done in verified):
+            return proof
+    if not account.credentials.has_only(alone):
+        return NotAllowed.FRESH_FACTOR
     if zone is None or not zone.first_set_up:
         return NotAllowed.ZONE
     return BoundBy.CAMPUS if zone.kind is ZoneKind.CAMPUS else BoundBy.VPN

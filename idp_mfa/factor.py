@@ -189,6 +189,28 @@ class Recognises(Protocol):
         ...
 
 
+@runtime_checkable
+class Lapses(Protocol):
+    """What a factor may have besides: credentials that run out, or are for one place alone."""
+
+    def counts(self, credential: Credential, zone: str, at: datetime) -> bool:
+        """Whether an active credential may be asked for, from a zone at a moment."""
+        ...
+
+
+def terms(until: datetime, zone: str | None) -> Mapping[str, str]:
+    """What a credential is begun with that is for a while, and for one zone if that is named."""
+    written = {"until": until.isoformat()}
+    return written if zone is None else {**written, "zone": zone}
+
+
+def within_terms(credential: Credential, zone: str | None, at: datetime) -> bool:
+    """Whether a credential's terms, if any, are met; ``zone`` None asks for its time alone."""
+    until, place = credential.secret.get("until"), credential.secret.get("zone")
+    in_place = zone is None or place is None or place == zone
+    return in_place and (until is None or at < datetime.fromisoformat(until))
+
+
 class Factor(Protocol):
     """One way of showing something; stateless, so that one object serves every request."""
 

@@ -39,9 +39,17 @@ Randomness = Callable[[int], bytes]
 PASSWORD = FactorName("password")
 """What the directory checks; it is verified by a bind and has no file in factors/."""
 
+PASSCODE = FactorName("passcode")
+"""A code of the help desk for one sign-in."""
+
+ENROLMENT_PASSCODE = FactorName("enrolment_passcode")
+"""A code of the help desk for one set-up."""
 
 REISSUE_ADDRESS = FactorName("reissue_address")
 """The record that holds where a re-issue's code is mailed to; it is no factor."""
+
+NOT_FACTORS = frozenset({PASSCODE, ENROLMENT_PASSCODE})
+"""What the desk hands out for hours: who holds one has no factor by it."""
 
 
 class FactorKind(Enum):
@@ -111,6 +119,7 @@ class BoundBy(Enum):
     FRESH_FACTOR = "fresh-factor"
     MAILED_CODE = "mailed-code"
     PASSCODE = "passcode"
+    RECOVERY_CODE = "recovery-code"
     DESK = "desk"
     IMPORT = "import"
 
@@ -153,10 +162,16 @@ class Credentials:
     def has_none(self) -> bool:
         """Never had a factor (rule 2): disabled, suspended, retired or unreadable is "has one".
 
-        A set-up that was begun and left is no factor yet.
+        A set-up that was begun and left is no factor yet, and what the desk handed out is none.
         """
-        begun = all(one.state is CredentialState.UNFINISHED for one in self.factors)
-        return begun and not self.unreadable
+        return self.has_only(frozenset())
+
+    def has_only(self, few: frozenset[FactorName]) -> bool:
+        """Whether there never was a factor but these."""
+        others = (one for one in self.factors if one.factor not in few | NOT_FACTORS)
+        return not self.unreadable and all(
+            one.state is CredentialState.UNFINISHED for one in others
+        )
 
     @property
     def factors(self) -> tuple[Credential, ...]:

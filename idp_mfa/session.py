@@ -12,7 +12,16 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from idp_mfa.model import PASSWORD, Account, Clock, Randomness, ServiceId, User, Verification
+from idp_mfa.model import (
+    PASSWORD,
+    Account,
+    Clock,
+    Page,
+    Randomness,
+    ServiceId,
+    User,
+    Verification,
+)
 from idp_mfa.ports import StateStore
 from idp_mfa.stored import (
     user_from_json,
@@ -69,6 +78,13 @@ def counting(verified: tuple[Verification, ...], account: Account) -> tuple[Veri
     return tuple(
         done for done in verified if done.credential_id is None or done.credential_id in active
     )
+
+
+def carried(verified: tuple[Verification, ...], page: Page) -> tuple[Verification, ...]:
+    """What of it another sign-in may build on: a code of no kind lets one go on, and no other."""
+    if page is not Page.SIGN_IN:
+        return verified
+    return tuple(done for done in verified if done.kinds)
 
 
 def answers_for(verified: tuple[Verification, ...], fresh_after: datetime | None) -> bool:

@@ -23,10 +23,11 @@ SHIPPED_FACTORS: Mapping[FactorName, frozenset[FactorKind]] = {
     FactorName("image_matrix"): frozenset({FactorKind.KNOWLEDGE}),
     FactorName("recovery_code"): frozenset(),
     FactorName("passcode"): frozenset(),
+    FactorName("enrolment_passcode"): frozenset(),
 }
 """The factors that policies may always name, and the kinds each can show at best.
 
-A recovery code and the help desk's passcode are of no kind: they count where a rule names them,
+A recovery code and the help desk's passcodes are of no kind: they count where a rule names them,
 and never for a class.
 """
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import assert_never
 
 from idp_mfa.model import (
+    NOT_FACTORS,
     PASSWORD,
     Acr,
     BoundBy,
@@ -157,7 +158,7 @@ def facts_given(
         device=given.device,
         enrolled={name: kinds[name] for name in given.enrolled},
         bound={name: (Bound(by, at - ago),) for name, (by, ago) in bound.items()},
-        has_none=not given.enrolled and given.standing is Standing.CLEAR,
+        has_none=given.enrolled <= NOT_FACTORS and given.standing is Standing.CLEAR,
         unreadable=given.standing is Standing.UNREADABLE,
         verified=tuple(
             Verification(name, kinds[name], (), at - ago) for name, ago in given.verified

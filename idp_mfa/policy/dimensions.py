@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
-from idp_mfa.model import Account, Acr, BoundBy, Device, FactorKind, FactorName
+from idp_mfa.model import NOT_FACTORS, Account, Acr, BoundBy, Device, FactorKind, FactorName
 from idp_mfa.policy.assurance import levels
 from idp_mfa.policy.cases import LONG_AGO, Given, Standing, facts_given
 from idp_mfa.policy.cells import Dimension, Point, Space, Value
@@ -53,7 +53,7 @@ class Holding:
     @property
     def has_none(self) -> bool:
         """Never had a factor (rule 2)."""
-        return not self.enrolled and self.standing is Standing.CLEAR
+        return self.enrolled <= NOT_FACTORS and self.standing is Standing.CLEAR
 
 
 @dataclass(frozen=True, slots=True)

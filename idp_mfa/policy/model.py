@@ -83,7 +83,8 @@ class Facts:
     empty. ``device`` is what the browser says, ``country`` an ISO 3166 code or None if it could not
     be told. ``enrolled`` maps each usable factor to the kinds it can show at best, ``bound`` to its
     credentials. ``fresh_after``: older verifications do not count (ForceAuthn, max_age).
-    ``has_none`` is rule 2's "has none".
+    ``has_none`` is rule 2's "has none"; ``alone``: has nothing but what a site lets stand alone and
+    what binds no other factor, which on portal.add-factor is as good as none.
     """
 
     user: User
@@ -104,6 +105,7 @@ class Facts:
     verified: tuple[Verification, ...]
     fresh_after: datetime | None
     at: datetime
+    alone: bool = False
     words: dict[str, frozenset[str]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

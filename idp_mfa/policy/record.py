@@ -120,6 +120,7 @@ def to_record(policy: Policy, facts: Facts, decided: Decided) -> dict[str, Any]:
             for factor, each in facts.bound.items()
         },
         "has_none": facts.has_none,
+        "alone": facts.alone,
         "unreadable": facts.unreadable,
         "verified": verifications_to_json(facts.verified),
         "fresh_after": None if facts.fresh_after is None else facts.fresh_after.isoformat(),
@@ -174,6 +175,7 @@ def _recorded(record: AuditRecord, value: Mapping[str, Any]) -> Recorded:
         verified=verifications_from_json(value.get("verified", [])),
         fresh_after=None if fresh_after is None else datetime.fromisoformat(fresh_after),
         at=datetime.fromisoformat(value["at"]),
+        alone=value.get("alone", False),
     )
     return Recorded(
         record,

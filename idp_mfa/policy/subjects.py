@@ -62,7 +62,9 @@ def _if_records_are_readable(facts: Facts, wanted: frozenset[str]) -> Truth:
 
 
 def _enrolled(facts: Facts) -> Collection[str]:
-    return (NONE,) if facts.has_none else facts.enrolled
+    if facts.alone and facts.page is Page.PORTAL_ADD_FACTOR:
+        return (NONE, *facts.enrolled)
+    return (NONE, *facts.enrolled) if facts.has_none else facts.enrolled
 
 
 def _asked(facts: Facts) -> Collection[str]:

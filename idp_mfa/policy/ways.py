@@ -38,7 +38,7 @@ def _ways(policy: Policy, facts: Facts, decision: Decision, kinds: Kinds) -> Way
     match decision:
         case Permit():
             # What code forbids all the same: a first factor is bound where P6 says.
-            adding = facts.page is Page.PORTAL_ADD_FACTOR and facts.has_none
+            adding = facts.page is Page.PORTAL_ADD_FACTOR and (facts.has_none or facts.alone)
             return WaysOn(set_up=_set_up(policy, facts)) if adding else WaysOn()
         case StepUp():
             if facts.page is Page.SIGN_IN:
@@ -99,7 +99,7 @@ def _set_up(policy: Policy, facts: Facts) -> tuple[ZoneName, ...]:
 def _may_bind(zone: Zone | None, facts: Facts, decision: Decision) -> bool:
     """The policy's word, and that of rule 2 and P6 whatever the policy says."""
     match decision:
-        case Permit() if facts.has_none:
+        case Permit() if facts.has_none or facts.alone:
             return zone is not None and zone.first_set_up
         case Permit():
             return any(FactorKind.POSSESSION in done.kinds for done in facts.counting)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.devices import Devices
-from idp_mfa.factor import Factor
-from idp_mfa.model import Clock, FactorKind, FactorName, Randomness, Seen, UserId
+from idp_mfa.factor import Factor, Lapses
+from idp_mfa.model import (
+    Account,
+    Clock,
+    Credential,
+    FactorKind,
+    FactorName,
+    Randomness,
+    Seen,
+    UserId,
+)
 from idp_mfa.policy.facts import CountryOf, nowhere
-from idp_mfa.policy.model import Policy
+from idp_mfa.policy.model import Policy, ZoneName
+from idp_mfa.policy.zones import locate
 from idp_mfa.ports import AuditLog, CredentialStore, Directory, Outbox, StateStore
 from idp_mfa.session import Sessions
 from idp_mfa.signin.shadow import Beside, no_shadow
@@ -22,7 +33,10 @@ from idp_mfa.throttle import Throttle
 
 @dataclass(frozen=True, slots=True)
 class SignInParts:
-    """What the sign-in works with; ``preference`` orders the factors that are asked first."""
+    """What the sign-in works with; ``preference`` orders the factors that are asked first.
+
+    ``alone`` are those that may be somebody's only one, although they bind no other.
+    """
 
     directory: Directory
     credentials: CredentialStore
@@ -40,11 +54,23 @@ class SignInParts:
     limits: SignInLimits
     country_of: CountryOf = nowhere
     shadow: Callable[[], Policy | None] = no_shadow
+    alone: frozenset[FactorName] = frozenset()
 
     @property
     def kinds(self) -> Mapping[FactorName, frozenset[FactorKind]]:
         """What each installed factor can show at best."""
         return {name: factor.may_show for name, factor in self.factors.items()}
+
+    def counts(self, credential: Credential, zone: ZoneName, at: datetime) -> bool:
+        """Whether an active credential may be asked for, from a zone at a moment."""
+        factor: object = self.factors.get(credential.factor)
+        return not isinstance(factor, Lapses) or factor.counts(credential, zone, at)
+
+    def usable(self, account: Account, factor: FactorName, seen: Seen) -> tuple[Credential, ...]:
+        """The credentials of one factor that an answer may be held against, from where it came."""
+        at = self.clock()
+        zone = locate(self.policy(), seen.address, at)
+        return tuple(one for one in account.credentials.of(factor) if self.counts(one, zone, at))
 
     @property
     def beside(self) -> Beside:

@@ -154,6 +154,8 @@ class Recognition:
                 country=country,
                 began_at=began_at,
                 at=at,
+                counts=parts.counts,
+                alone=parts.alone,
             )
             decided = decide(policy, facts)
             parts.beside.compare(decided.decision, facts, seen, reference)

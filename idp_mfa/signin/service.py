@@ -23,7 +23,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.model import Deny
 from idp_mfa.ports import PasswordAnswer, Throttled, Unavailable
-from idp_mfa.session import Session, answers_for, counting
+from idp_mfa.session import Session, answers_for, carried, counting
 from idp_mfa.signin.answering import Answers
 from idp_mfa.signin.flow import (
     AwaitChoice,
@@ -125,7 +125,7 @@ class SignIn:
             account, session = recognised.account, recognised.session
             moved = self._moves.identified(
                 found,
-                Identified(account.user, session.verified),
+                Identified(account.user, carried(session.verified, request.page)),
                 account,
                 seen,
                 proof=AuditEvent.SESSION_RECOGNISED,
@@ -252,7 +252,7 @@ class SignIn:
                 return anew
             found = anew.transaction
         answer = parts.factors[factor].verify(
-            state.challenge, response, account.credentials.of(factor), parts.clock()
+            state.challenge, response, parts.usable(account, factor, seen), parts.clock()
         )
         if isinstance(answer, Accepted) and not self._moves.spent(account, answer.spend):
             copied = isinstance(answer.spend, CounterSpend)

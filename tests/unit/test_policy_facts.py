@@ -195,6 +195,7 @@ def test_no_factor_is_taken_for_more_kinds_than_it_shows() -> None:
         "image_matrix": {know},
         "recovery_code": set(),
         "passcode": set(),
+        "enrolment_passcode": set(),
     }
 
 

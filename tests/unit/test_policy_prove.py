@@ -35,7 +35,9 @@ SHIPPED = Path(__file__).parents[2] / "policies"
 DEFAULT = (SHIPPED / "default.yaml").read_text(encoding="utf-8")
 NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
 SKIP = "zone: [campus, vpn] }\n    then: skip"
-EVERYONE_ELSE = "require: [totp, fido2, image_matrix, recovery_code] }\n\n  # -- one's own"
+EVERYONE_ELSE = (
+    "require: [totp, fido2, image_matrix, recovery_code, passcode] }\n\n  # -- one's own"
+)
 FIRST = "  - name: On campus and on the VPN nothing more is asked\n"
 
 
@@ -70,7 +72,9 @@ def without(name: str) -> str:
 
 
 def required(what: str) -> str:
-    rest = EVERYONE_ELSE.removeprefix("require: [totp, fido2, image_matrix, recovery_code]")
+    rest = EVERYONE_ELSE.removeprefix(
+        "require: [totp, fido2, image_matrix, recovery_code, passcode]"
+    )
     return swapped(EVERYONE_ELSE, f"require: {what}{rest}")
 
 
