@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
 from typing import assert_never
 
 from flask import Response
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.browser import Browser, csrf_of
+from idp_mfa.enrolment import NotAllowed, may_bind
 from idp_mfa.mailed_codes import Asker
 from idp_mfa.model import (
     PORTAL,
     AuthnRequest,
     Because,
+    BoundBy,
+    Cause,
     Clock,
+    FactorName,
     Page,
     Randomness,
     Reference,
     Service,
 )
-from idp_mfa.policy.model import Deny, Policy
+from idp_mfa.policy.model import UNKNOWN, Deny, Policy
 from idp_mfa.policy.places import place, places
 from idp_mfa.ports import AuditLog, Throttled
 from idp_mfa.session import Sessions
@@ -45,6 +51,7 @@ class OwnPages:
         clock: Clock,
         randomness: Randomness,
         service: Service,
+        alone: frozenset[FactorName] = frozenset(),
     ) -> None:
         self.browser = browser
         self.clock = clock
@@ -54,6 +61,14 @@ class OwnPages:
         self._audit = audit
         self._randomness = randomness
         self._service = service
+        self._alone = alone
+        self._path = ""
+
+    def at(self, path: str) -> OwnPages:
+        """The same for one page: whoever has to show more for it comes back to that address."""
+        there = copy(self)
+        there._path = path
+        return there
 
     def look(self, page: Page) -> Admitted | Deny | None:
         """Whether the page may be opened; None: somebody has to sign in or show more first."""
@@ -160,7 +175,31 @@ class OwnPages:
 
     def request(self, page: Page) -> AuthnRequest:
         """What a page of ours asks of the sign-in."""
-        return AuthnRequest(self._service, page, resume=RESUME, context={})
+        context = {"path": self._path} if self._path else {}
+        return AuthnRequest(self._service, page, resume=RESUME, context=context)
+
+    def may_bind(self, admitted: Admitted) -> BoundBy | Response:
+        """The proof on which a factor may be bound now, whatever a policy says (P6, rule 2)."""
+        answer = may_bind(
+            admitted.account,
+            admitted.zone,
+            admitted.session.verified,
+            self.clock(),
+            self._alone,
+        )
+        match answer:
+            case BoundBy():
+                return answer
+            case NotAllowed.ZONE:
+                # The policy would let them; the code says that a password alone binds none here.
+                known = admitted.because.zone != UNKNOWN
+                cause = Cause.NETWORK if known else Cause.NETWORK_UNKNOWN
+                because = replace(admitted.because, cause=cause)
+                return self.refused(Page.PORTAL_ADD_FACTOR, because, None)
+            case NotAllowed.FRESH_FACTOR:
+                return self.begin(Page.PORTAL_ADD_FACTOR)
+            case never:
+                assert_never(never)
 
 
 def portal_service(host: str, names: Mapping[str, str]) -> Service:

@@ -91,7 +91,9 @@ class PortalPages:
             case Finished(Refused(), _, _):
                 return browser.see_other("/")
             case Finished(_, transaction, cookies):
-                response = browser.see_other(PATHS.get(transaction.request.page, "/"))
+                ended = transaction.request
+                path = ended.context.get("path") or PATHS.get(ended.page, "/")
+                response = browser.see_other(path)
                 return browser.remember(response, cookies)
             case Unfinished(transaction):
                 return browser.see_other(f"/signin/{transaction.id}")
