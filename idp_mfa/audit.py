@@ -22,6 +22,7 @@ class AuditEvent(Enum):
     FACTOR_CHOSEN = "factor.chosen"
     FACTOR_ACCEPTED = "factor.accepted"
     FACTOR_REJECTED = "factor.rejected"
+    CLOCK_SUSPECTED = "clock.suspected"
     LIMIT_REACHED = "limit.reached"
     SPRAY_SUSPECTED = "spray.suspected"
     WRONG_CODES_REPEATED = "wrong-codes.repeated"

@@ -162,6 +162,10 @@ class Browser:
         """A date and time as the reader of this answer writes it."""
         return locale.moment(at, self.language(), self._site.timezone)
 
+    def day(self, at: datetime) -> str:
+        """The same without the time."""
+        return locale.day(at, self.language(), self._site.timezone)
+
     def too_many(self, wait: timedelta) -> Response:
         """429: how long, in a page and in the header."""
         return self.error("too-many", 429, retry_after=int(wait.total_seconds()) + 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from idp_mfa.factor import Sighting
 from idp_mfa.model import Credential, CredentialId, Credentials, CredentialState
@@ -65,7 +66,59 @@ class ClockOff:
         return max(1, round(abs(self.ahead) / timedelta(minutes=1)))
 
 
-Diagnosis = AlreadyUsed | OldKey | UnfinishedSetUp | LeftSetUp | ClockOff
+@dataclass(frozen=True, slots=True)
+class OurClockOff:
+    """The devices of many people are off by so many minutes: it may be our clock that is wrong."""
+
+    minutes: int
+
+
+Diagnosis = AlreadyUsed | OldKey | UnfinishedSetUp | LeftSetUp | ClockOff | OurClockOff
+
+
+def word_of(diagnosis: Diagnosis) -> str:
+    """By what pages and the record know it."""
+    match diagnosis:
+        case AlreadyUsed():
+            return "already-used"
+        case OldKey():
+            return "old-key"
+        case UnfinishedSetUp():
+            return "unfinished"
+        case LeftSetUp():
+            return "left"
+        case ClockOff():
+            return "clock"
+        case OurClockOff():
+            return "our-clock"
+        case never:
+            assert_never(never)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A diagnosis as a page words it."""
+
+    kind: str
+    seconds: int | None = None
+    minutes: int | None = None
+    day: str | None = None
+
+
+def told(diagnosis: Diagnosis, day: Callable[[datetime], str]) -> Told:
+    """What a page needs; ``day`` writes a day for its reader."""
+    kind = word_of(diagnosis)
+    match diagnosis:
+        case AlreadyUsed(retry_in):
+            return Told(kind, seconds=int(retry_in.total_seconds()) + 1)
+        case OldKey(replaced_at):
+            return Told(kind, day=day(replaced_at))
+        case ClockOff() | OurClockOff():
+            return Told(kind, minutes=diagnosis.minutes)
+        case UnfinishedSetUp() | LeftSetUp():
+            return Told(kind)
+        case never:
+            assert_never(never)
 
 
 def diagnose(

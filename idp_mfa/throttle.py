@@ -51,6 +51,8 @@ class Limits:
     factor_after_loss_span: timedelta = timedelta(days=1)
     factor_warn_after: int = 10
     factor_warn_span: timedelta = timedelta(days=1)
+    clock_people: int = 10
+    clock_span: timedelta = timedelta(minutes=5)
     enrolment_tries: int = 10
     enrolment_span: timedelta = timedelta(hours=1)
     password_tries_per_transaction: int = 20
@@ -225,6 +227,17 @@ class Throttle:
         owner = self._pseudonym("user", user_id)
         limits = self.limits
         return Window(f"limit:w:{owner}", limits.factor_warn_after, limits.factor_warn_span)
+
+    def clocks(self, ahead: timedelta) -> tuple[Window, ...]:
+        """People whose devices differ from our clock by about as much; full, ours is suspected.
+
+        Each falls into two ranges of two minutes that overlap, so that no border parts them.
+        """
+        limits, minute = self.limits, ahead // timedelta(minutes=1)
+        return tuple(
+            Window(f"limit:k:{number}", limits.clock_people - 1, limits.clock_span)
+            for number in (minute, minute + 1)
+        )
 
     def enrolment(self, credential_id: CredentialId) -> tuple[Budget, ...]:
         """What a try at proving a new device costs."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Final, Literal
 
-from babel.dates import format_datetime, get_timezone
+from babel.dates import format_date, format_datetime, get_timezone
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -47,6 +47,11 @@ def moment(at: datetime, language: str, timezone: str) -> str:
         f"{format_datetime(at, _SHORT[language], tzinfo=zone, locale=language)}"
         f" ({at.astimezone(zone):%Z})"
     )
+
+
+def day(at: datetime, language: str, timezone: str) -> str:
+    """The day on which it was, as people of a place read it."""
+    return format_date(at.astimezone(get_timezone(timezone)), "long", locale=language)
 
 
 def choose(accept_language: str | None, cookie: str | None) -> Language:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from idp_mfa.diagnosis import Diagnosis
 from idp_mfa.factor import Rejected
 from idp_mfa.model import Account, AuthnResult, Because, Service, TransactionId
 from idp_mfa.policy.model import Zone
@@ -79,6 +80,7 @@ class AnswerNotAccepted:
     transaction: Transaction
     rejected: Rejected
     left: int
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True, slots=True)

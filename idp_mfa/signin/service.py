@@ -7,6 +7,7 @@ the transaction; the other sees where it stands now and loses nothing.
 from __future__ import annotations
 
 from idp_mfa.audit import AuditEvent
+from idp_mfa.diagnosis import word_of
 from idp_mfa.factor import Accepted, CounterSpend, Rejected, Rejection, Response
 from idp_mfa.model import (
     PASSWORD,
@@ -25,6 +26,7 @@ from idp_mfa.policy.model import Deny
 from idp_mfa.ports import PasswordAnswer, Throttled, Unavailable
 from idp_mfa.session import Session, answers_for, carried, counting
 from idp_mfa.signin.answering import Answers
+from idp_mfa.signin.doctor import Doctor
 from idp_mfa.signin.flow import (
     AwaitChoice,
     AwaitIdentity,
@@ -65,6 +67,7 @@ class SignIn:
         self._parts = parts
         self._recognition = Recognition(parts)
         self._tries = Tries(parts)
+        self._doctor = Doctor(parts)
         self._transactions = Transactions(parts.store, parts.clock, parts.randomness, parts.limits)
         self._moves = Moves(parts, self._transactions, self._recognition)
         self._answers = Answers(parts, self._transactions, self._recognition, self._moves)
@@ -264,6 +267,7 @@ class SignIn:
                 # A double click: its first press is what used the code.
                 return Stale(moved)
         if isinstance(answer, Rejected):
+            told = self._doctor.examine(found, account, response, answer, seen)
             parts.record(
                 AuditEvent.FACTOR_REJECTED,
                 found,
@@ -272,13 +276,14 @@ class SignIn:
                 factor=factor,
                 why=answer.why.value,
                 detail=answer.detail or None,
+                diagnosis=None if told is None else word_of(told),
                 left=taken.left,
             )
             tries.factor_wrong(found, taken, seen)
             # A used code ends nothing: the press that used it may be about to move the sign-in.
             if taken.left == 0 and answer.why is not Rejection.ALREADY_USED:
                 return At(self._moves.end(found, Refusal.LOCKED, seen))
-            return AnswerNotAccepted(found, answer, taken.left)
+            return AnswerNotAccepted(found, answer, taken.left, told)
         tries.factor_right(taken)
         self._moves.note(account, answer)
         if not counting(state.choice.verified, account):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from flask import Response, request
 
 from idp_mfa import factor as contract
 from idp_mfa.browser import Browser, Route, csrf_of
+from idp_mfa.diagnosis import Diagnosis, told
 from idp_mfa.factor import Factor, Rejected
 from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
 from idp_mfa.policy.assurance import kinds_asked
@@ -64,6 +65,8 @@ class AnswerProblem:
     seconds: int | None
     issuer: str
     others: bool = False
+    minutes: int | None = None
+    day: str | None = None
 
 
 class SignInPages:
@@ -193,10 +196,11 @@ class SignInPages:
             seen=browser.seen(),
         )
         match found:
-            case AnswerNotAccepted(transaction, rejected, left):
-                return self._draw_challenge(
-                    transaction, binding or "", self._problem(rejected, left)
-                )
+            case AnswerNotAccepted(transaction, rejected, left, diagnosis):
+                problem = self._problem(rejected, left)
+                if diagnosis is not None:
+                    problem = self._diagnosed(problem, diagnosis)
+                return self._draw_challenge(transaction, binding or "", problem)
             case AnswerThrottled(transaction, wait):
                 seconds = int(wait.total_seconds()) + 1
                 choice = choice_of(transaction)
@@ -402,6 +406,16 @@ class SignInPages:
         retry = rejected.retry_in
         seconds = None if retry is None else int(retry.total_seconds()) + 1
         return AnswerProblem(rejected.why.value, left, seconds, self._issuer)
+
+    def _diagnosed(self, problem: AnswerProblem, diagnosis: Diagnosis) -> AnswerProblem:
+        found = told(diagnosis, self._browser.day)
+        return replace(
+            problem,
+            kind=found.kind,
+            seconds=found.seconds,
+            minutes=found.minutes,
+            day=found.day,
+        )
 
     def _shown(self, service: Service) -> ServiceShown:
         return ServiceShown(service.name(self._browser.language()), service.host, service.logo)

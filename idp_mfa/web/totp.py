@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -12,6 +12,7 @@ from flask import Response, request
 from idp_mfa import factor as contract
 from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Browser, Route
+from idp_mfa.diagnosis import Told, diagnose, told
 from idp_mfa.enrolment import (
     Bound,
     Enrolments,
@@ -20,10 +21,18 @@ from idp_mfa.enrolment import (
     has_shown_possession,
     may_bind,
 )
-from idp_mfa.factor import Accepted, Challenge, Enrolment, Factor, Rejected
+from idp_mfa.factor import (
+    Accepted,
+    Challenge,
+    Enrolment,
+    Factor,
+    Recognises,
+    Rejected,
+    Rejection,
+)
 from idp_mfa.key_card import key_card
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import BoundBy, Cause, Page
+from idp_mfa.model import BoundBy, Cause, Credential, CredentialState, Page
 from idp_mfa.own_pages import OwnPages
 from idp_mfa.policy.model import UNKNOWN
 from idp_mfa.ports import Change, Outbox, StateStore, Throttled
@@ -125,7 +134,7 @@ class TotpPages:
             account,
             TOTP,
             bound_by,
-            contract.Response(dict(request.form.items())),
+            self._typed(),
             besides=self._address(admitted, bound_by),
             notice=Notice(
                 NoticeKind.KEY_REISSUED if replaces else NoticeKind.FACTOR_ADDED,
@@ -199,7 +208,7 @@ class TotpPages:
             return self._browser.see_other(SHOW)
         answer = self._totp.verify(
             Challenge(TOTP),
-            contract.Response(dict(request.form.items())),
+            self._typed(),
             admitted.account.credentials.of(TOTP),
             self._pages.clock(),
         )
@@ -242,7 +251,9 @@ class TotpPages:
             **self._card(self._totp.show_enrolment(account.user, credential)),
             since=credential.bound_at,
             valid=isinstance(tried, Accepted),
-            error=self._error(tried) if isinstance(tried, Rejected) else None,
+            error=self._error(tried, account.credentials.factors)
+            if isinstance(tried, Rejected)
+            else None,
             action=SHOW,
             csrf=self._pages.csrf(),
         )
@@ -294,7 +305,9 @@ class TotpPages:
             200 if rejected is None else 422,
             user=admitted.account.user,
             **self._card(begun),
-            error=None if rejected is None else self._error(rejected),
+            error=None
+            if rejected is None
+            else self._error(rejected, self._of_the_set_up(admitted, begun)),
             replaces=bool(admitted.account.credentials.of(TOTP)),
             action=f"{PAGE}/complete",
             csrf=self._pages.csrf(),
@@ -312,15 +325,43 @@ class TotpPages:
             "issuer": card.issuer,
         }
 
-    def _error(self, rejected: Rejected) -> Mapping[str, object]:
+    def _error(self, rejected: Rejected, records: Sequence[Credential]) -> Mapping[str, object]:
+        """Why a code is not right; told at once, for whoever may see these pages sees the key."""
+        found = self._diagnosis(rejected, records)
         wait = rejected.retry_in
+        seconds = None if wait is None else int(wait.total_seconds()) + 1
         return {
-            "kind": rejected.why.value,
             "left": None,
-            "seconds": None if wait is None else int(wait.total_seconds()) + 1,
             "issuer": self._issuer,
-            "minutes": None,
+            "kind": rejected.why.value if found is None else found.kind,
+            "seconds": seconds if found is None else found.seconds,
+            "minutes": None if found is None else found.minutes,
+            "day": None if found is None else found.day,
         }
+
+    def _diagnosis(self, rejected: Rejected, records: Sequence[Credential]) -> Told | None:
+        handler, typed, now = self._totp, self._typed(), self._pages.clock()
+        if rejected.why is not Rejection.WRONG or not isinstance(handler, Recognises):
+            return None
+        found = diagnose(
+            lambda one, within: handler.recognise(typed, one, now, within),
+            [one for one in records if one.factor == TOTP],
+            {},
+            now,
+        )
+        return None if found is None else told(found, self._browser.day)
+
+    def _of_the_set_up(self, admitted: Admitted, begun: Enrolment) -> tuple[Credential, ...]:
+        """The key that is being set up, and what is kept for diagnosis: never a key in force."""
+        kept = (
+            one
+            for one in admitted.account.credentials.factors
+            if one.state is not CredentialState.ACTIVE and one.id != begun.credential.id
+        )
+        return (replace(begun.credential, state=CredentialState.ACTIVE), *kept)
+
+    def _typed(self) -> contract.Response:
+        return contract.Response(dict(request.form.items()))
 
     def _label(self) -> str:
         # Dated, so that the dead entry is recognised in the app after a replacement.

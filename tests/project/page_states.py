@@ -105,7 +105,9 @@ def states() -> Iterator[tuple[str, str, Context]]:
         return Because("rule", "outside", address, cause)
 
     def problem(kind: str, left: int | None = 4, seconds: int | None = None) -> SimpleNamespace:
-        return SimpleNamespace(kind=kind, left=left, seconds=seconds, issuer="OMU", minutes=None)
+        return SimpleNamespace(
+            kind=kind, left=left, seconds=seconds, issuer="OMU", minutes=5, day="3 November 2026"
+        )
 
     password = {"action": "/a", "cancel_action": "/c", "service": service, "login": "", **proof}
     for error, signed_in_as in ((None, None), ("wrong", None), ("throttled", None), (None, "bob")):
@@ -137,7 +139,10 @@ def states() -> Iterator[tuple[str, str, Context]]:
     field = SimpleNamespace(
         name="code", input_mode="numeric", autocomplete="one-time-code", max_length=12
     )
-    kinds = ("malformed", "wrong", "already-used", "no-credential", "unspent", "locked")
+    kinds = (
+        *("malformed", "wrong", "already-used", "no-credential", "unspent", "locked"),
+        *("clock", "our-clock", "old-key", "unfinished", "left"),
+    )
     problems = [None, *(problem(kind, 1, 17) for kind in kinds), *map(problem, kinds)]
     for factor in names:
         for error in problems:
@@ -249,9 +254,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "account": "alice",
         "issuer": "OMU",
     }
-    late = problem("wrong", None)
-    late.minutes = 4
-    for error in (None, late, *(problem(kind, None) for kind in kinds)):
+    for error in (None, *(problem(kind, None) for kind in kinds)):
         yield f"totp setup {error}", "portal/totp_setup.html", {**card, "error": error}
     for error in (None, *(problem(kind, None) for kind in kinds)):
         shown_key = {**card, "error": error, "since": datetime(2026, 11, 3, tzinfo=UTC)}
