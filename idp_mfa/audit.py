@@ -33,6 +33,8 @@ class AuditEvent(Enum):
     ENROLMENT_BEGAN = "enrolment.began"
     ENROLMENT_REJECTED = "enrolment.rejected"
     FACTOR_BOUND = "factor.bound"
+    FACTOR_RENAMED = "factor.renamed"
+    FACTOR_REMOVED = "factor.removed"
     KEY_SHOWN = "key.shown"
     REISSUE_BEGAN = "reissue.began"
     REISSUE_CONFIRMED = "reissue.confirmed"

@@ -24,6 +24,7 @@ from idp_mfa.client_address import TrustedProxies, is_loopback
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.mail.options import MailOptions
 from idp_mfa.model import FactorName
+from idp_mfa.passkeys import Fido2Options
 from idp_mfa.saml.options import SamlOptions
 from idp_mfa.session import SessionLimits
 from idp_mfa.signin.transactions import SignInLimits
@@ -127,6 +128,8 @@ class Settings:
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
     factors: tuple[FactorName, ...] = (FactorName("totp"),)
     totp: TotpOptions = field(default_factory=TotpOptions)
+    fido2: Fido2Options = field(default_factory=Fido2Options)
+    passcodes: PasscodeOptions = field(default_factory=PasscodeOptions)
     sign_in: SignInLimits = field(default_factory=SignInLimits)
     session: SessionLimits = field(default_factory=SessionLimits)
     limits: Limits = field(default_factory=Limits)
@@ -142,6 +145,13 @@ class Settings:
             raise ValueError("base_url must be https, or http on a loopback address")
         if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
             raise ValueError("base_url must be a scheme and a host alone")
+        if not f".{parts.hostname}".endswith(f".{self.rp_id}"):
+            raise ValueError("fido2.rp_id must be the host of base_url or a parent domain of it")
+
+    @property
+    def rp_id(self) -> str:
+        """What passkeys are bound to."""
+        return self.fido2.rp_id or urlsplit(self.base_url).hostname or ""
 
 
 def load(path: Path) -> Settings | Problems:

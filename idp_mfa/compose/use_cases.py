@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 
 from idp_mfa.devices import Devices
 from idp_mfa.enrolment import Enrolments
+from idp_mfa.factors.fido2 import NAME as FIDO2
+from idp_mfa.factors.fido2 import Fido2
 from idp_mfa.helpdesk import HelpDesk
 from idp_mfa.key_folder import load_secret
 from idp_mfa.mail.addresses import normalised
 from idp_mfa.mail.writing import Writer
 from idp_mfa.mailed_codes import MailedCodes
+from idp_mfa.model import FactorName
+from idp_mfa.passkeys import Passkeys
 from idp_mfa.policies import Policies
 from idp_mfa.postman import Postman, rounds
 from idp_mfa.recovery import Recoveries
@@ -124,6 +128,23 @@ class UseCases(Adapters):
             factors=self.factors,
             throttle=self.throttle,
             outbox=self.outbox,
+            clock=self.checked_clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def passkeys(self) -> Passkeys | None:
+        """Passkeys and security keys, where settings name them."""
+        factor = self.factors.get(FIDO2)
+        if not isinstance(factor, Fido2):
+            return None
+        return Passkeys(
+            factor=factor,
+            kinds={name: one.may_show for name, one in self.factors.items()},
+            credentials=self.watched,
+            store=self.store,
+            outbox=self.outbox,
+            options=self.settings.fido2,
             clock=self.checked_clock,
             randomness=self.randomness,
         )
