@@ -162,6 +162,10 @@ class Browser:
         """A date and time as the reader of this answer writes it."""
         return locale.moment(at, self.language(), self._site.timezone)
 
+    def second(self, at: datetime) -> str:
+        """A time to the second where the site is."""
+        return locale.second(at, self._site.timezone)
+
     def day(self, at: datetime) -> str:
         """The same without the time."""
         return locale.day(at, self.language(), self._site.timezone)

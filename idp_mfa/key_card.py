@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import segno
 
@@ -23,6 +24,19 @@ class KeyCard:
     label: str
     account: str
     issuer: str
+
+
+def apple_link(enrolment: Enrolment, host: str) -> str:
+    """The link by which Apple's passwords take a key; the issuer is the host that asks for codes.
+
+    The device then asks which saved password of that host the codes belong to.
+    """
+    shown = enrolment.shown
+    label = quote(shown["issuer"], safe="()")
+    return (
+        f"apple-otpauth://totp/{label}:{quote(shown['account'], safe='@')}"
+        f"?secret={shown['key']}&issuer={quote(host)}&algorithm=SHA1&digits=6&period=30"
+    )
 
 
 def key_card(enrolment: Enrolment) -> KeyCard:

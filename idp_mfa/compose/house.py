@@ -22,6 +22,7 @@ from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.settings import Settings
 from idp_mfa.store.redis.server import Unfit
+from idp_mfa.web.advice import AdvicePages
 from idp_mfa.web.health import Health
 from idp_mfa.web.network import Looks, NetworkPage
 from idp_mfa.web.portal import PortalPages
@@ -133,7 +134,9 @@ class House(UseCases):
             hosts=self.settings.site.network_hosts,
             looks=Looks(self.audit, self.store, self.throttle, self.clock, self.randomness),
         )
-        faces = (signin, *self._portal(pages), network, saml, Health(self.pings()))
+        has = (*self.factors, *(() if self.mailer is None else ("mail",)))
+        advice = AdvicePages(browser, self.clock, has)
+        faces = (signin, *self._portal(pages), network, advice, saml, Health(self.pings()))
         routes = tuple(route for face in faces for route in face.routes())
         browser.install(app, routes, templates(self.settings.templates))
         return app

@@ -49,6 +49,12 @@ def moment(at: datetime, language: str, timezone: str) -> str:
     )
 
 
+def second(at: datetime, timezone: str) -> str:
+    """A time to the second, as clocks show it, with the zone's short name."""
+    there = at.astimezone(get_timezone(timezone))
+    return f"{there:%Y-%m-%d %H:%M:%S} ({there:%Z})"
+
+
 def day(at: datetime, language: str, timezone: str) -> str:
     """The day on which it was, as people of a place read it."""
     return format_date(at.astimezone(get_timezone(timezone)), "long", locale=language)

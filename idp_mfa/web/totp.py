@@ -30,7 +30,7 @@ from idp_mfa.factor import (
     Rejected,
     Rejection,
 )
-from idp_mfa.key_card import key_card
+from idp_mfa.key_card import apple_link, key_card
 from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import BoundBy, Cause, Credential, CredentialState, Page
 from idp_mfa.own_pages import OwnPages
@@ -43,6 +43,7 @@ from idp_mfa.signin.outcomes import Admitted
 
 PAGE = "/portal/totp"
 SHOW = "/portal/totp/show"
+APPLE = "/ios/link"
 ADDRESS = "/portal/totp/address"
 _TOLD_AGAIN = timedelta(minutes=15)
 """Within so long a page that is looked at again is no news."""
@@ -85,6 +86,7 @@ class TotpPages:
             Route(f"{PAGE}/begin", "portal.totp.begin.back", self.back),
             Route(f"{PAGE}/complete", "portal.totp.complete.back", self.back),
             Route(SHOW, "portal.totp.show", self.show),
+            Route(APPLE, "portal.totp.apple", self.apple),
             Route(SHOW, "portal.totp.try", self.try_out, ("POST",)),
         )
 
@@ -196,12 +198,26 @@ class TotpPages:
 
     def show(self) -> Response:
         """The present key, after a device that was shown just now; its owner is told."""
-        admitted = self._shown()
+        admitted = self._shown(self._pages)
         return admitted if isinstance(admitted, Response) else self._draw_key(admitted, None)
+
+    def apple(self) -> Response:
+        """The same key as the link that Apple's passwords take."""
+        admitted = self._shown(self._pages.at(APPLE))
+        if isinstance(admitted, Response):
+            return admitted
+        user, credential = admitted.account.user, self._tell(admitted)
+        shown = self._totp.show_enrolment(user, credential)
+        return self._browser.page(
+            "portal/apple.html",
+            user=user,
+            uri=apple_link(shown, self._browser.host.partition(":")[0]),
+            csrf=self._pages.csrf(),
+        )
 
     def try_out(self) -> Response:
         """Whether a device shows the codes of the present key; nothing is spent."""
-        admitted = self._shown()
+        admitted = self._shown(self._pages)
         if isinstance(admitted, Response):
             return admitted
         if not self._browser.csrf_right(self._browser.session_cookie()):
@@ -214,18 +230,19 @@ class TotpPages:
         )
         return self._draw_key(admitted, answer)
 
-    def _shown(self) -> Admitted | Response:
-        admitted = self._pages.admitted(Page.PORTAL_SHOW)
+    def _shown(self, pages: OwnPages) -> Admitted | Response:
+        admitted = pages.admitted(Page.PORTAL_SHOW)
         if isinstance(admitted, Response):
             return admitted
         # Whatever a policy says (rule 2).
         if not has_shown_possession(admitted.session.verified, self._pages.clock()):
-            return self._pages.begin(Page.PORTAL_SHOW)
+            return pages.begin(Page.PORTAL_SHOW)
         if not admitted.account.credentials.of(TOTP):
             return self.back()
         return admitted
 
-    def _draw_key(self, admitted: Admitted, tried: Accepted | Rejected | None) -> Response:
+    def _tell(self, admitted: Admitted) -> Credential:
+        """The key that is about to be shown; its owner hears of it."""
         account = admitted.account
         (credential, *_) = account.credentials.of(TOTP)
         mark = f"shown:{admitted.session.handle}:{credential.id}"
@@ -244,6 +261,10 @@ class TotpPages:
                     self._browser.language(),
                 )
             )
+        return credential
+
+    def _draw_key(self, admitted: Admitted, tried: Accepted | Rejected | None) -> Response:
+        account, credential = admitted.account, self._tell(admitted)
         return self._browser.page(
             "portal/totp_show.html",
             422 if isinstance(tried, Rejected) else 200,

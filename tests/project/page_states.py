@@ -264,6 +264,17 @@ def states() -> Iterator[tuple[str, str, Context]]:
                 "portal/totp_show.html",
                 shown_key | {"valid": valid},
             )
+    for words in ((), ("safari",), ("no-such-word",)):
+        everything = {"", "mail", "totp", "fido2", "image_matrix"}
+        for needs in ({""}, everything):
+            context = {"typed": HOSTILE, "words": words, "needs": needs}
+            yield f"help {words} {len(needs)}", "help.html", context
+    for system in ("", "ios", "windows"):
+        now = {"now": datetime(2026, 11, 3, tzinfo=UTC), "shown": "09:00:00 (JST)"}
+        yield f"clock {system}", "clock.html", now | {"system": system}
+    for able in ("possible", "too-old", "other-browser", "other-device"):
+        yield f"ios {able}", "ios.html", {"auto_fill": able, "link": "/ios/link"}
+    yield "apple", "portal/apple.html", {**begin, "uri": f"apple-otpauth://totp/OMU:a?secret={KEY}"}
     yield from by_mail({"user": user, "csrf": "token"}, card)
     for target in ("/", "https://sp.example/", None):
         context = {"label": "OMU(2026-11)", "replaced": True, "continue_url": target}
