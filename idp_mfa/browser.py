@@ -49,14 +49,31 @@ _ERROR_OF_STATUS = {
 }
 
 
+View = Callable[..., Any]
+"""What answers a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of a face's table of addresses."""
 
     rule: str
     endpoint: str
-    view: Callable[..., Any]
+    view: View
     methods: tuple[str, ...] = ("GET",)
+
+
+def road(path: str, name: str, page: View, steps: Mapping[str, View]) -> tuple[Route, ...]:
+    """A page, the posts below it, and for a reload of a post's address the way back to the page."""
+
+    def back() -> Response:
+        return make_response(redirect(path, 303))
+
+    return (
+        Route(path, name, page),
+        *(Route(f"{path}/{step}", f"{name}.{step}", act, ("POST",)) for step, act in steps.items()),
+        *(Route(f"{path}/{step}", f"{name}.{step}.back", back) for step in steps),
+    )
 
 
 class _Environment(Environment):
@@ -123,6 +140,12 @@ class Browser:
     def binding(self, id: TransactionId) -> str | None:
         """The binding cookie's value of one transaction, as sent."""
         return request.cookies.get(self._binding_name(id))
+
+    def bindings(self) -> Mapping[TransactionId, str]:
+        """Those of every sign-in that was begun in this browser; the newest ones, as sent."""
+        start = len(self._binding_name(TransactionId("")))
+        names = self._binding_cookies()[-_MOST_BINDINGS:]
+        return {TransactionId(name[start:]): request.cookies[name] for name in names}
 
     def csrf_right(self, secret: str | None) -> bool:
         """Whether the form carries the token of this cookie's value."""

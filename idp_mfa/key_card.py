@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import segno
@@ -24,6 +25,10 @@ class KeyCard:
     label: str
     account: str
     issuer: str
+
+    def for_page(self) -> dict[str, Any]:
+        """As the pages that show it take it."""
+        return asdict(self)
 
 
 def apple_link(enrolment: Enrolment, host: str) -> str:

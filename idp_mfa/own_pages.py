@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from flask import Response
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
-from idp_mfa.browser import Browser, csrf_of
+from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.enrolment import NotAllowed, may_bind
 from idp_mfa.mailed_codes import Asker
 from idp_mfa.model import (
@@ -25,16 +25,44 @@ from idp_mfa.model import (
     Randomness,
     Reference,
     Service,
+    TransactionId,
+    User,
+    UserId,
 )
 from idp_mfa.policy.model import UNKNOWN, Deny, Policy
 from idp_mfa.policy.places import place, places
 from idp_mfa.ports import AuditLog, Throttled
 from idp_mfa.session import Sessions
-from idp_mfa.signin.outcomes import Admitted
+from idp_mfa.signin.outcomes import (
+    Admitted,
+    At,
+    Gone,
+    OtherBrowser,
+    PageDenied,
+    SetAside,
+    Stale,
+)
 from idp_mfa.signin.service import SignIn
 
 RESUME = "/portal/answer"
 """Where a sign-in for one of our pages is fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A sign-in that waits in this browser: for whom it is, in the reader's language, and where."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Whom a page is refused to, and where they may go on."""
+
+    reference: Reference
+    user: UserId | None
+    onward: tuple[Onward, ...] = ()
 
 
 class OwnPages:
@@ -104,17 +132,82 @@ class OwnPages:
             return self.browser.too_many(begun.until - self.clock())
         return self.browser.begun(begun)
 
+    def way_in(self, step: str, page: Page, path: str) -> tuple[Route, ...]:
+        """The address at which ``enter`` is asked for, and what a reload of it shows."""
+        here, browser = f"/signin/<id>/{step}", self.browser
+
+        def enter(id: str) -> Response:
+            return self.enter(TransactionId(id), page, path)
+
+        return (
+            Route(here, f"signin.{step}", enter, ("POST",)),
+            Route(here, f"signin.{step}.back", lambda id: browser.see_other(f"/signin/{id}")),
+        )
+
+    def enter(self, id: TransactionId, page: Page, path: str) -> Response:
+        """From an open sign-in of this browser to a page that helps; nothing is typed again."""
+        browser, there = self.browser, f"/signin/{id}"
+        binding = browser.binding(id)
+        if not browser.csrf_right(binding):
+            return browser.see_other(there)
+        found = self._signin.set_aside(
+            id, binding, self.request(page), browser.cookies(), browser.seen()
+        )
+        match found:
+            case SetAside(_, cookies):
+                return browser.remember(browser.see_other(path), cookies)
+            case PageDenied(transaction, deny):
+                user = transaction.user
+                whom = _Refused(
+                    transaction.reference,
+                    None if user is None else user.id,
+                    (self._onward(transaction.request.service, id),),
+                )
+                message = deny.message.get(browser.language())
+                return self._refused(page, deny.because, message, whom)
+            case At() | Stale() | OtherBrowser() | Gone():
+                # Its own page says what there is to say.
+                return browser.see_other(there)
+            case never:
+                assert_never(never)
+
+    def onward(self, user: User) -> tuple[Onward, ...]:
+        """The sign-ins to which somebody can go on in this browser, the likeliest first."""
+        return tuple(
+            self._onward(one.request.service, one.id)
+            for one in self._signin.waiting(user, self.browser.bindings())
+        )
+
+    def _onward(self, service: Service, id: TransactionId) -> Onward:
+        return Onward(service.name(self.browser.language()), f"/signin/{id}")
+
     def refused(self, page: Page, because: Because, message: str | None) -> Response:
         """Say why and how to reach a place from which it works; on record under its reference."""
-        language, policy = self.browser.language(), self._policy()
-        reference = self.reference()
         session = self._sessions.open(self.browser.session_cookie())
+        user = None if session is None else session.user
+        return self._refused(
+            page,
+            because,
+            message,
+            _Refused(self.reference(), None)
+            if user is None
+            else _Refused(self.reference(), user.id, self.onward(user)),
+        )
+
+    def _refused(
+        self,
+        page: Page,
+        because: Because,
+        message: str | None,
+        whom: _Refused,
+    ) -> Response:
+        language, policy = self.browser.language(), self._policy()
         self._audit.record(
             AuditRecord(
                 self.clock(),
                 AuditEvent.PAGE_REFUSED,
-                reference,
-                None if session is None else session.user.id,
+                whom.reference,
+                whom.user,
                 self._service.id,
                 self.browser.seen(),
                 detail={
@@ -132,7 +225,8 @@ class OwnPages:
             because=because,
             place=place(policy, because.zone, language, because.address),
             elsewhere=places(policy, because.ways.elsewhere or because.ways.set_up, language),
-            reference=reference,
+            onward=whom.onward,
+            reference=whom.reference,
         )
 
     def record(

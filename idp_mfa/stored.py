@@ -69,10 +69,15 @@ def because_to_json(because: Because) -> Json:
         "cause": because.cause.value,
         "elsewhere": list(because.ways.elsewhere),
         "set_up": list(because.ways.set_up),
+        "factors": list(because.ways.factors),
     }
 
 
 def because_from_json(value: Mapping[str, Any]) -> Because:
     """The reverse of ``because_to_json``."""
-    ways = WaysOn(tuple(value.get("elsewhere", ())), tuple(value.get("set_up", ())))
+    ways = WaysOn(
+        tuple(value.get("elsewhere", ())),
+        tuple(value.get("set_up", ())),
+        tuple(map(FactorName, value.get("factors", ()))),
+    )
     return Because(value["rule"], value["zone"], value["address"], Cause(value["cause"]), ways)

@@ -45,13 +45,13 @@ def _ways(policy: Policy, facts: Facts, decision: Decision, kinds: Kinds) -> Way
                 return WaysOn()
             there = {name: _from(policy, facts, name) for name in _others(policy, facts)}
             return WaysOn(tuple(name for name, how in there.items() if isinstance(how, Permit)))
-        case EnrolFirst():
-            return WaysOn(set_up=_set_up(policy, facts))
+        case EnrolFirst(factors):
+            return WaysOn(set_up=_set_up(policy, facts), factors=tuple(sorted(factors)))
         case Deny(why):
             there = {name: _from(policy, facts, name) for name in _others(policy, facts)}
             elsewhere = tuple(name for name, how in there.items() if not isinstance(how, Deny))
-            helps = why in _NO_FACTOR_WOULD_DO and _one_more_helps(policy, facts, kinds)
-            return WaysOn(elsewhere, _set_up(policy, facts) if helps else ())
+            helping = _helping(policy, facts, kinds) if why in _NO_FACTOR_WOULD_DO else ()
+            return WaysOn(elsewhere, _set_up(policy, facts) if helping else (), helping)
         case never:
             assert_never(never)
 
@@ -64,12 +64,13 @@ def _from(policy: Policy, facts: Facts, zone: ZoneName) -> Decision:
     return decide(policy, replace(facts, zone=zone, address=None)).decision
 
 
-def _one_more_helps(policy: Policy, facts: Facts, kinds: Kinds) -> bool:
-    """Whether there is a factor that would do, if it were set up."""
-    return any(
-        not isinstance(decide(policy, _having(facts, name, shows)).decision, Deny)
+def _helping(policy: Policy, facts: Facts, kinds: Kinds) -> tuple[FactorName, ...]:
+    """The factors that would do, if they were set up."""
+    return tuple(
+        name
         for name, shows in kinds.items()
         if name not in facts.enrolled
+        and not isinstance(decide(policy, _having(facts, name, shows)).decision, Deny)
     )
 
 

@@ -97,7 +97,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """The answer is about to leave: judge once more, with the facts of this very request."""
+    """The answer leaves, or somebody is back from a set-up: judge by the facts of this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def advance(state: State, event: Event, judge: Judge) -> State | OutOfTurn:
             return judged(choice.user, (*choice.verified, done), judge)
         case AwaitEnrolment(user, verified, allowed), Enrolled(done) if done.factor in allowed:
             return judged(user, (*verified, done), judge)
-        case Authenticated(user, verified), Rejudged():
+        case ((Authenticated(user, verified) | AwaitEnrolment(user, verified)), Rejudged()):
             return judged(user, verified, judge)
         case (
             AwaitIdentity() | AwaitChoice() | AwaitResponse() | AwaitEnrolment(),
@@ -155,6 +155,9 @@ def judged(user: User, verified: tuple[Verification, ...], judge: Judge) -> Stat
             return AwaitChoice(user, verified, offered, because)
         case EnrolFirst(allowed, because):
             return AwaitEnrolment(user, verified, allowed, because)
+        case Deny(Refusal.NO_FACTOR_ENROLLED, because) if because.zone in because.ways.set_up:
+            # What is missing can be set up here and now: the sign-in goes on after that.
+            return AwaitEnrolment(user, verified, frozenset(because.ways.factors), because)
         case Deny(why, because, message):
             return Refused(why, because, message)
         case never:

@@ -73,6 +73,8 @@ class Moves:
             decision = judge.for_record()
             self.parts.record(proof, before, seen, account.user.id, decision=decision)
         state = self._first_question(state, account, judge)
+        if state == before.state and draft is None:
+            return At(before)
         after = self.transactions.swap(before, replace(draft or before, state=state))
         if after is None:
             return Stale(self.transactions.load(before.id) or before)

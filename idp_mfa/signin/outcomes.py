@@ -8,7 +8,7 @@ from datetime import timedelta
 from idp_mfa.diagnosis import Diagnosis
 from idp_mfa.factor import Rejected
 from idp_mfa.model import Account, AuthnResult, Because, Service, TransactionId
-from idp_mfa.policy.model import Zone
+from idp_mfa.policy.model import Deny, Zone
 from idp_mfa.session import Session
 from idp_mfa.signin.flow import Refused
 from idp_mfa.signin.transaction import Transaction
@@ -56,6 +56,25 @@ class Stale:
     """The request was made for an earlier step; nothing moved, here is where it stands."""
 
     transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """It waits for a page of ours; ``cookies`` hold the session of what was shown in it.
+
+    Without a session the policy asks for more than that before the page may be opened.
+    """
+
+    transaction: Transaction
+    cookies: BrowserCookies
+
+
+@dataclass(frozen=True, slots=True)
+class PageDenied:
+    """The policy does not let this person open the page that would help, not from here and now."""
+
+    transaction: Transaction
+    deny: Deny
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,7 @@ class Recognition:
         if recognised is None:
             return None
         account, session = recognised.account, recognised.session
-        ask = self._asked(request, account, seen, self.parts.clock(), None)
-        decision = ask(session.verified).decision
+        decision = self.decided(request, account, session.verified, seen)
         match decision:
             case Permit(_, because):
                 zones = self.parts.policy().zones
@@ -130,6 +129,16 @@ class Recognition:
                 return None
             case never:
                 assert_never(never)
+
+    def decided(
+        self,
+        request: AuthnRequest,
+        account: Account,
+        verified: tuple[Verification, ...],
+        seen: Seen,
+    ) -> Decision:
+        """What the policy says of a page of our own, if so much is verified."""
+        return self._asked(request, account, seen, self.parts.clock(), None)(verified).decision
 
     def _asked(
         self,

@@ -6,6 +6,8 @@ the transaction; the other sees where it stands now and loses nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from idp_mfa.audit import AuditEvent
 from idp_mfa.diagnosis import word_of
 from idp_mfa.factor import Accepted, CounterSpend, Rejected, Rejection, Response
@@ -20,6 +22,7 @@ from idp_mfa.model import (
     Seen,
     ServiceId,
     TransactionId,
+    User,
     Verification,
 )
 from idp_mfa.policy.model import Deny
@@ -29,6 +32,7 @@ from idp_mfa.signin.answering import Answers
 from idp_mfa.signin.doctor import Doctor
 from idp_mfa.signin.flow import (
     AwaitChoice,
+    AwaitEnrolment,
     AwaitIdentity,
     AwaitResponse,
     FactorChosen,
@@ -47,8 +51,10 @@ from idp_mfa.signin.outcomes import (
     Finished,
     Gone,
     OtherBrowser,
+    PageDenied,
     PasswordNotAccepted,
     PasswordThrottled,
+    SetAside,
     Stale,
     Typed,
     Unfinished,
@@ -58,6 +64,7 @@ from idp_mfa.signin.recognition import Recognition
 from idp_mfa.signin.transaction import Transaction
 from idp_mfa.signin.transactions import Transactions
 from idp_mfa.signin.tries import Tries
+from idp_mfa.signin.waiting import Waiting
 
 
 class SignIn:
@@ -71,6 +78,7 @@ class SignIn:
         self._transactions = Transactions(parts.store, parts.clock, parts.randomness, parts.limits)
         self._moves = Moves(parts, self._transactions, self._recognition)
         self._answers = Answers(parts, self._transactions, self._recognition, self._moves)
+        self._waiting = Waiting(parts, self._transactions, self._recognition, self._moves)
 
     # -- beginning ---------------------------------------------------------------------------
 
@@ -114,6 +122,9 @@ class SignIn:
         found = self.look(id, binding)
         if not isinstance(found, Transaction):
             return found
+        if isinstance(found.state, AwaitEnrolment):
+            resumed = self._waiting.resumed(found, found.state, session_cookie, seen)
+            return At(resumed.transaction)
         if not isinstance(found.state, AwaitIdentity):
             return At(found)
         request = found.request
@@ -304,6 +315,26 @@ class SignIn:
         if not isinstance(found, Transaction):
             return found
         return At(self._moves.end(found, Refusal.CANCELLED, seen))
+
+    # -- going to set something up, and coming back ------------------------------------------
+
+    def set_aside(
+        self,
+        id: TransactionId,
+        binding: str | None,
+        page: AuthnRequest,
+        cookies: BrowserCookies,
+        seen: Seen,
+    ) -> SetAside | PageDenied | At | Stale | Absent:
+        """Go from an open sign-in to a page of ours; what was shown in it counts there."""
+        found = self.look(id, binding)
+        if not isinstance(found, Transaction):
+            return found
+        return self._waiting.set_aside(found, page, cookies, seen)
+
+    def waiting(self, user: User, bindings: Mapping[TransactionId, str]) -> tuple[Transaction, ...]:
+        """The open sign-ins of one person in one browser, by its binding cookies."""
+        return self._waiting.waiting(user, bindings)
 
     # -- answering and leaving ---------------------------------------------------------------
 

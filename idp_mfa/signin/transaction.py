@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from idp_mfa.model import AuthnRequest, Reference, TransactionId, User
+from idp_mfa.model import AuthnRequest, Reference, TransactionId, User, Verification
 from idp_mfa.signin.flow import (
     Authenticated,
     AwaitChoice,
@@ -57,3 +57,14 @@ class Transaction:
                 return choice.user
             case AwaitChoice() | AwaitEnrolment() | Authenticated():
                 return self.state.user
+
+    @property
+    def verified(self) -> tuple[Verification, ...]:
+        """What was shown in it so far."""
+        match self.state:
+            case AwaitIdentity() | Refused():
+                return ()
+            case AwaitResponse(choice, _):
+                return choice.verified
+            case AwaitChoice() | AwaitEnrolment() | Authenticated():
+                return self.state.verified

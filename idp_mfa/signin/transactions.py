@@ -19,10 +19,15 @@ from idp_mfa.signin.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class SignInLimits:
-    """How long a sign-in may take, and how long its answer can be fetched again."""
+    """How long a sign-in may take, and how long its answer can be fetched again.
+
+    ``set_aside`` is counted from its beginning too: so long it may take if something has to be set
+    up or re-issued on the way, for which mail is waited for and an app is installed.
+    """
 
     lifetime: timedelta = timedelta(minutes=10)
     answer_kept: timedelta = timedelta(minutes=5)
+    set_aside: timedelta = timedelta(hours=1)
 
 
 class Transactions:
@@ -78,6 +83,13 @@ class Transactions:
         if binding is None or not hmac.compare_digest(browser_of(binding), transaction.browser):
             return OtherBrowser(id, transaction.request.service, transaction.answered)
         return transaction
+
+    def set_aside(self, before: Transaction) -> Transaction | None:
+        """Give it the time that a set-up takes; None if somebody moved it in between."""
+        deadline = before.began_at + self._limits.set_aside
+        if deadline <= before.deadline:
+            return before
+        return self.swap(before, replace(before, deadline=deadline))
 
     def swap(self, before: Transaction, after: Transaction) -> Transaction | None:
         """Move it: what now stands there, or None if somebody else was first."""

@@ -8,7 +8,7 @@ from typing import assert_never
 from flask import Response, request
 
 from idp_mfa.audit import AuditEvent
-from idp_mfa.browser import Browser, Route
+from idp_mfa.browser import Route, road
 from idp_mfa.key_card import key_card
 from idp_mfa.letters import masked
 from idp_mfa.mailed_codes import NotMatched, Sent
@@ -34,24 +34,16 @@ class ReissuePages:
 
     def __init__(self, pages: OwnPages, recoveries: Recoveries, issuer: str) -> None:
         self._pages = pages
+        self._browser = pages.browser
         self._recoveries = recoveries
         self._issuer = issuer
 
-    @property
-    def _browser(self) -> Browser:
-        return self._pages.browser
-
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
+        steps = {"send": self.send, "code": self.code, "key": self.key}
         return (
-            Route(PAGE, "portal.reissue", self.page),
-            Route(f"{PAGE}/send", "portal.reissue.send", self.send, ("POST",)),
-            Route(f"{PAGE}/code", "portal.reissue.code", self.code, ("POST",)),
-            Route(f"{PAGE}/key", "portal.reissue.key", self.key, ("POST",)),
-            *(
-                Route(f"{PAGE}/{step}", f"portal.reissue.{step}.back", self.back)
-                for step in ("send", "code", "key")
-            ),
+            *road(PAGE, "portal.reissue", self.page, steps),
+            *self._pages.way_in("reissue", Page.PORTAL_REISSUE, PAGE),
         )
 
     def page(self) -> Response:
@@ -141,17 +133,11 @@ class ReissuePages:
         stage = self._recoveries.stage(account, self._pages.asker(admitted))
         match stage:
             case Reissued(enrolment, _):
-                card = key_card(enrolment)
                 return self._browser.page(
                     "portal/reissue_4.html",
                     user=account.user,
-                    key=card.key,
-                    key_groups=card.key_groups,
-                    uri=card.uri,
-                    qr_png=card.qr_png,
-                    label=card.label,
-                    account=card.account,
-                    issuer=card.issuer,
+                    **key_card(enrolment).for_page(),
+                    onward=self._pages.onward(account.user),
                     csrf=self._pages.csrf(),
                 )
             case Confirmed():
@@ -159,6 +145,7 @@ class ReissuePages:
                     "portal/reissue_3.html",
                     user=account.user,
                     action=f"{PAGE}/key",
+                    onward=self._pages.onward(account.user),
                     csrf=self._pages.csrf(),
                 )
             case Sent() | NotBegun():
@@ -172,6 +159,7 @@ class ReissuePages:
                     to=masked(to),
                     **self._mail(stage),
                     error=None if problem is None else self._error(problem),
+                    onward=self._pages.onward(account.user),
                     csrf=self._pages.csrf(),
                 )
             case never:
@@ -202,6 +190,7 @@ class ReissuePages:
             403,
             user=admitted.account.user,
             why=why.value,
+            onward=self._pages.onward(admitted.account.user),
             csrf=self._pages.csrf(),
             reference=self._pages.reference(),
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from flask import Response, request
 
 from idp_mfa.audit import AuditEvent
-from idp_mfa.browser import Browser, Route
+from idp_mfa.browser import Route, road
 from idp_mfa.enrolment import has_shown_possession, may_bind
 from idp_mfa.letters import CodePurpose, masked
 from idp_mfa.mailed_codes import NotMatched, Sent
@@ -47,29 +48,24 @@ class AddressPages:
 
     def __init__(self, pages: OwnPages, addresses: ReissueAddresses) -> None:
         self._pages = pages
+        self._browser = pages.browser
         self._addresses = addresses
-
-    @property
-    def _browser(self) -> Browser:
-        return self._pages.browser
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
-        return tuple(route for road in (_FIRST, _CHANGE) for route in self._routes(road))
-
-    def _routes(self, road: _Road) -> tuple[Route, ...]:
-        name = f"portal.address.{road.name}"
-        acts = {"send": self._send, "code": self._code, "again": self._again}
-        return (
-            Route(road.path, name, lambda: self._page(road)),
-            *(
-                Route(f"{road.path}/{step}", f"{name}.{step}", lambda act=act: act(road), ("POST",))
-                for step, act in acts.items()
-            ),
-            *(
-                Route(f"{road.path}/{step}", f"{name}.{step}.back", lambda: self._back(road))
-                for step in acts
-            ),
+        return tuple(
+            route
+            for along in (_FIRST, _CHANGE)
+            for route in road(
+                along.path,
+                f"portal.address.{along.name}",
+                partial(self._page, along),
+                {
+                    "send": partial(self._send, along),
+                    "code": partial(self._code, along),
+                    "again": partial(self._again, along),
+                },
+            )
         )
 
     def _page(self, road: _Road) -> Response:
@@ -119,6 +115,7 @@ class AddressPages:
                     user=admitted.account.user,
                     to=masked(address),
                     paused=admitted.account.credentials.reissue_address is not None,
+                    onward=self._pages.onward(admitted.account.user),
                     csrf=self._pages.csrf(),
                 )
             case ChangeAnswer() | None:
@@ -175,6 +172,7 @@ class AddressPages:
             code_action=f"{road.path}/code",
             again_action=f"{road.path}/again",
             later_action="/portal/totp/begin" if road is _FIRST else None,
+            onward=self._pages.onward(account.user),
             csrf=self._pages.csrf(),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -81,13 +81,16 @@ class SignInPages:
         policy: Callable[[], Policy],
         clock: Clock,
         issuer: str,
+        reissued: Set[FactorName],
     ) -> None:
+        """``reissued`` are the factors that a mailed code makes anew."""
         self._signin = signin
         self._browser = browser
         self._factors = factors
         self._policy = policy
         self._clock = clock
         self._issuer = issuer
+        self._reissued = reissued
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
@@ -278,7 +281,6 @@ class SignInPages:
         )
 
     def _draw(self, transaction: Transaction, binding: str, login: str | None = None) -> Response:
-        resume = _resume(transaction)
         match transaction.state:
             case AwaitIdentity():
                 hint = transaction.request.login_hint or login or ""
@@ -297,10 +299,22 @@ class SignInPages:
             case Refused(why) if why in _ANSWERED_AT_ONCE:
                 return self._browser.see_other(_way_on(transaction))
             case Refused() as refused:
-                return self._draw_refused(transaction, refused, resume)
+                return self._draw_refused(
+                    transaction,
+                    refused,
+                    return_action=_resume(transaction),
+                    set_up_action=None,
+                    cancel_action=None,
+                )
             case AwaitEnrolment(_, _, _, because):
-                refused = Refused(Refusal.NO_FACTOR_ENROLLED, because)
-                return self._draw_refused(transaction, refused, resume)
+                return self._draw_refused(
+                    transaction,
+                    Refused(Refusal.NO_FACTOR_ENROLLED, because),
+                    return_action=None,
+                    set_up_action=f"/signin/{transaction.id}/set-up",
+                    cancel_action=f"/signin/{transaction.id}/cancel",
+                    csrf=csrf_of(binding),
+                )
             case never:
                 assert_never(never)
 
@@ -340,6 +354,7 @@ class SignInPages:
             user=choice.user,
             **self._why(choice.because),
             factors=[name for name in self._factors if name in choice.offered],
+            lost_action=self._lost(transaction, choice),
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference,
@@ -364,13 +379,20 @@ class SignInPages:
             fields=self._factors[challenge.factor].fields,
             shown=challenge.shown,
             others=len(choice.offered) > 1,
+            lost_action=self._lost(transaction, choice),
             error=problem,
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference,
         )
 
-    def _draw_refused(self, transaction: Transaction, refused: Refused, resume: str) -> Response:
+    def _lost(self, transaction: Transaction, choice: AwaitChoice) -> str | None:
+        """The way to a new key, for whom the policy asks one that can be made anew."""
+        return f"/signin/{transaction.id}/reissue" if choice.offered & self._reissued else None
+
+    def _draw_refused(
+        self, transaction: Transaction, refused: Refused, **ways: str | None
+    ) -> Response:
         language = self._browser.language()
         message = refused.message.get(language) or next(iter(refused.message.values()), None)
         request, policy = transaction.request, self._policy()
@@ -382,7 +404,7 @@ class SignInPages:
             refusal=refused.why.value,
             message=message,
             service=self._shown(request.service),
-            return_action=resume,
+            **ways,
             restart_action=None,
             demanded=(kinds_asked(request.acr_values, policy.assurance) or 0) > 1,
             set_up_here=because is not None and because.zone in set_up,

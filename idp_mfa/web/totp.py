@@ -11,7 +11,7 @@ from flask import Response, request
 
 from idp_mfa import factor as contract
 from idp_mfa.audit import AuditEvent
-from idp_mfa.browser import Browser, Route
+from idp_mfa.browser import Route, road
 from idp_mfa.diagnosis import Told, diagnose, told
 from idp_mfa.enrolment import (
     Bound,
@@ -65,6 +65,7 @@ class TotpPages:
         issuer: str,
     ) -> None:
         self._pages = pages
+        self._browser = pages.browser
         self._sessions = sessions
         self._enrolments = enrolments
         self._addresses = addresses
@@ -73,18 +74,12 @@ class TotpPages:
         self._totp = totp
         self._issuer = issuer
 
-    @property
-    def _browser(self) -> Browser:
-        return self._pages.browser
-
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
+        steps = {"begin": self.begin, "complete": self.complete}
         return (
-            Route(PAGE, "portal.totp", self.page),
-            Route(f"{PAGE}/begin", "portal.totp.begin", self.begin, ("POST",)),
-            Route(f"{PAGE}/complete", "portal.totp.complete", self.complete, ("POST",)),
-            Route(f"{PAGE}/begin", "portal.totp.begin.back", self.back),
-            Route(f"{PAGE}/complete", "portal.totp.complete.back", self.back),
+            *road(PAGE, "portal.totp", self.page, steps),
+            *self._pages.way_in("set-up", Page.PORTAL_ADD_FACTOR, PAGE),
             Route(SHOW, "portal.totp.show", self.show),
             Route(APPLE, "portal.totp.apple", self.apple),
             Route(SHOW, "portal.totp.try", self.try_out, ("POST",)),
@@ -108,6 +103,7 @@ class TotpPages:
             user=account.user,
             action=f"{PAGE}/begin",
             replaces=bool(account.credentials.of(TOTP)),
+            onward=self._pages.onward(account.user),
             csrf=self._pages.csrf(),
         )
 
@@ -171,7 +167,7 @@ class TotpPages:
                     "portal/totp_done.html",
                     label=credential.label,
                     replaced=bool(replaced),
-                    continue_url="/",
+                    onward=self._pages.onward(account.user),
                 )
                 return self._browser.set_session(response, cookie)
             case Rejected() if begun is not None:
@@ -269,7 +265,7 @@ class TotpPages:
             "portal/totp_show.html",
             422 if isinstance(tried, Rejected) else 200,
             user=account.user,
-            **self._card(self._totp.show_enrolment(account.user, credential)),
+            **key_card(self._totp.show_enrolment(account.user, credential)).for_page(),
             since=credential.bound_at,
             valid=isinstance(tried, Accepted),
             error=self._error(tried, account.credentials.factors)
@@ -325,26 +321,15 @@ class TotpPages:
             "portal/totp_setup.html",
             200 if rejected is None else 422,
             user=admitted.account.user,
-            **self._card(begun),
+            **key_card(begun).for_page(),
             error=None
             if rejected is None
             else self._error(rejected, self._of_the_set_up(admitted, begun)),
             replaces=bool(admitted.account.credentials.of(TOTP)),
             action=f"{PAGE}/complete",
+            onward=self._pages.onward(admitted.account.user),
             csrf=self._pages.csrf(),
         )
-
-    def _card(self, enrolment: Enrolment) -> Mapping[str, object]:
-        card = key_card(enrolment)
-        return {
-            "key": card.key,
-            "key_groups": card.key_groups,
-            "uri": card.uri,
-            "qr_png": card.qr_png,
-            "label": card.label,
-            "account": card.account,
-            "issuer": card.issuer,
-        }
 
     def _error(self, rejected: Rejected, records: Sequence[Credential]) -> Mapping[str, object]:
         """Why a code is not right; told at once, for whoever may see these pages sees the key."""

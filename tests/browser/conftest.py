@@ -15,9 +15,10 @@ from tests.servers import slapd, valkey
 from tests.servers.apache import Site
 from tests.servers.chromium import Visitor, chromium, visit
 from tests.servers.foreground import free_port
-from tests.servers.idp import Idp, identity_provider
+from tests.servers.idp import WIDE, Idp, identity_provider
 from tests.servers.nginx import Front, nginx, origin
 from tests.servers.shibboleth import Shibboleth, ShibbolethOptions, shibboleth
+from tests.servers.smtp import Post, post_office
 from tests.simulators.person import Person
 
 IDP_HOST = "idp.univ.test"
@@ -34,18 +35,28 @@ class Campus:
     service: Shibboleth
     directory: slapd.Slapd
     front: Front
+    post: Post
 
 
 @pytest.fixture(scope="session")
 def campus() -> Iterator[Campus]:
-    """slapd, Valkey, ``idp-mfa serve``, Shibboleth, and nginx before both hosts."""
+    """slapd, Valkey, SMTP, ``idp-mfa serve``, Shibboleth, and nginx before both hosts."""
     tls = free_port()
     site = Site(free_port(), origin(SERVICE_HOST, tls))
     with (
         slapd.slapd() as directory,
         valkey.running(valkey.Kind.VALKEY) as store,
+        post_office("clear") as post,
         identity_provider(
-            free_port(), directory=directory, store=store, origin=origin(IDP_HOST, tls)
+            free_port(),
+            directory=directory,
+            store=store,
+            origin=origin(IDP_HOST, tls),
+            more={
+                "limits": {**WIDE, "mail_again_after": "0s"},
+                "mail": {"smtp": f"smtp://127.0.0.1:{post.port}"},
+                "site": {"contact_url": f"https://{IDP_HOST}/no-such-page"},
+            },
         ) as idp,
         shibboleth(
             site,
@@ -56,7 +67,7 @@ def campus() -> Iterator[Campus]:
         nginx(tls, idp=(IDP_HOST, idp.port), services={SERVICE_HOST: site.port}) as front,
     ):
         idp.register(service.metadata)
-        yield Campus(idp, service, directory, front)
+        yield Campus(idp, service, directory, front, post)
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,7 @@ def test_a_newcomer_sets_up_a_phone_on_campus_and_uses_it_off_campus(
     walk = walks(Visitor("ja", PHONE, address=ON_CAMPUS))
     walk.page.goto(f"{campus.idp.origin}/portal/totp")
     walk.give_password(newcomer)
-    walk.expect("portal.totp.begin")
+    walk.expect("portal.mail")
     walk.page.click("form[action='/portal/totp/begin'] button")
     walk.expect("portal.totp.setup")
     key = walk.page.locator("[data-totp-key]").text_content()

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from idp_mfa import locale
 from idp_mfa.model import Because, Cause, Refusal
+from idp_mfa.own_pages import Onward
 from idp_mfa.policy.places import Place
 from idp_mfa.recovery import NotRecoverable
 
@@ -49,6 +50,7 @@ ELSEWHERE = (
     Place("clinic", "campus", HOSTILE, "", "192.0.2.10"),
     Place("guest", "other", address="192.0.2.200"),
 )
+ONWARD = (Onward(HOSTILE, "/signin/one"), Onward("Library", "/signin/two"))
 PLACES = (OUTSIDE, NOWHERE, *ELSEWHERE)
 
 Context = Mapping[str, object]
@@ -120,6 +122,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "action": "/a",
         "cancel_action": "/c",
         "choose_action": "/o",
+        "lost_action": "/l",
         "service": service,
         "user": user,
         "others": True,
@@ -163,6 +166,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "service": service,
         "return_action": "/r",
         "restart_action": None,
+        "set_up_action": None,
+        "cancel_action": None,
         "message": None,
         "because": None,
         "place": None,
@@ -202,6 +207,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "demanded": demanded,
                 }
                 yield f"refused {refusal} {demanded} {here}", "signin/refused.html", told
+                waits = {"return_action": None, "set_up_action": "/s", "cancel_action": "/c"}
+                yield f"waits {demanded} {here}", "signin/refused.html", told | waits
     yield (
         "moved stale",
         "signin/moved.html",
@@ -242,7 +249,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for someone, factors, sign_in in ((user, [bound], None), (user, [], None), (None, (), "/in")):
         context = {**home, "user": someone, "factors": factors, "sign_in_action": sign_in}
         yield f"home {someone} {factors}", "portal/home.html", context
-    begin = {"user": user, "action": "/a", "replaces": True, "csrf": "token"}
+    begin = {"user": user, "action": "/a", "replaces": True, "csrf": "token", "onward": ONWARD}
     yield "totp begin", "portal/totp_begin.html", begin
     card = {
         **begin,
@@ -275,10 +282,11 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for able in ("possible", "too-old", "other-browser", "other-device"):
         yield f"ios {able}", "ios.html", {"auto_fill": able, "link": "/ios/link"}
     yield "apple", "portal/apple.html", {**begin, "uri": f"apple-otpauth://totp/OMU:a?secret={KEY}"}
-    yield from by_mail({"user": user, "csrf": "token"}, card)
-    for target in ("/", "https://sp.example/", None):
-        context = {"label": "OMU(2026-11)", "replaced": True, "continue_url": target}
-        yield f"totp done {target}", "portal/totp_done.html", context
+    for onward in ((), ONWARD[:1], ONWARD):
+        yield from by_mail({"user": user, "csrf": "token", "onward": onward}, card)
+        context = {"label": "OMU(2026-11)", "replaced": True, "onward": onward}
+        yield f"totp done {len(onward)}", "portal/totp_done.html", context
+        yield f"reissue 4 {len(onward)}", "portal/reissue_4.html", {**card, "onward": onward}
     for cause in Cause:
         for message in (None, HOSTILE):
             for elsewhere in ((), ELSEWHERE, ELSEWHERE[:2]):
@@ -287,6 +295,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "because": because(cause),
                     "place": OUTSIDE,
                     "elsewhere": elsewhere,
+                    "onward": ONWARD,
                     "reference": "7K3MQ9XT",
                 }
                 yield f"portal refused {cause}", "portal/refused.html", told
@@ -332,7 +341,6 @@ def by_mail(begin: Context, card: Context) -> Iterator[tuple[str, str, Context]]
         context = {**begin, "to": "h*****@home.example", "paused": paused}
         yield f"address done {paused}", "portal/address_done.html", context
     yield "reissue 3", "portal/reissue_3.html", {**begin, "action": "/key"}
-    yield "reissue 4", "portal/reissue_4.html", card
     for why in NotRecoverable:
         context = {**begin, "why": why.value, "reference": "7K3MQ9XT"}
         yield f"reissue closed {why}", "portal/reissue_closed.html", context

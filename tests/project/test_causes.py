@@ -119,6 +119,7 @@ def test_the_yellow_page_says_why_and_where(
     context = {
         "action": "/a",
         "choose_action": "/o",
+        "lost_action": "/l",
         "service": SERVICE,
         "user": SimpleNamespace(login="alice", display_name="Alice"),
         "because": because(cause, place),
@@ -172,12 +173,15 @@ def refused(refusal: Refusal, cause: Cause, place: Place) -> dict[str, object]:
         "service": SERVICE,
         "return_action": "/r",
         "restart_action": None,
+        "set_up_action": None,
+        "cancel_action": None,
         "because": because(cause, place),
         "place": place,
         "elsewhere": (),
         "set_up": (),
         "set_up_here": False,
         "demanded": False,
+        "onward": (),
         "reference": "7K3MQ9XT",
     }
 
@@ -206,6 +210,7 @@ def test_a_page_of_ours_that_needs_a_factor_leads_to_the_set_up() -> None:
             "because": told,
             "place": place,
             "elsewhere": (CAMPUS,),
+            "onward": (),
             "reference": "7K3MQ9XT",
         }
         page = drawn("en", "portal/refused.html", context)

@@ -73,12 +73,15 @@ class Idp:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
-    def set_up_phone(self, login: str) -> Phone:
-        """Bind a key to a person as the portal does, without walking through its pages."""
+    def set_up_phone(self, login: str, address: str | None = None) -> Phone:
+        """Bind a key to a person as the portal does, without walking through its pages.
+
+        ``address`` is where a re-issue's code goes, registered in the same act.
+        """
         settings = load(self.folder / "idp_mfa.yaml")
         assert isinstance(settings, Settings), settings
         house = compose(settings)
-        phone = phone_set_up(house, login)
+        phone = phone_set_up(house, login, address)
         house.directory.close()
         house.store_server.close()
         return phone
@@ -88,7 +91,7 @@ class Idp:
         return (self.folder / "serve.out").read_text(errors="replace")
 
 
-def phone_set_up(house: House, login: str) -> Phone:
+def phone_set_up(house: House, login: str, address: str | None = None) -> Phone:
     """Somebody's phone, whose key the product itself has bound and sealed."""
     account = house.directory.find(login)
     assert account is not None, login
@@ -96,7 +99,12 @@ def phone_set_up(house: House, login: str) -> Phone:
     account = house.directory.read(account.user.id)
     assert account is not None, login
     answer = Response({"code": phone.code()})
-    done = house.enrolments.complete(account, TOTP, BoundBy.CAMPUS, answer)
+    besides = (
+        ()
+        if address is None
+        else (house.reissue_addresses.change_to(account, address, BoundBy.CAMPUS),)
+    )
+    done = house.enrolments.complete(account, TOTP, BoundBy.CAMPUS, answer, besides=besides)
     assert isinstance(done, Bound), done
     return phone
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -22,6 +23,7 @@ from idp_mfa.model import (
     User,
     UserId,
     Verification,
+    WaysOn,
 )
 from idp_mfa.policy.model import Decision, Deny, EnrolFirst, Permit, StepUp
 from idp_mfa.signin.flow import (
@@ -48,6 +50,8 @@ NOW = datetime(2026, 4, 1, tzinfo=UTC)
 ALICE = User(UserId("id-alice"), "alice", "Alice")
 TOTP, KEY, MATRIX = FactorName("totp"), FactorName("fido2"), FactorName("image_matrix")
 BECAUSE = Because("a rule", "outside", "203.0.113.10", Cause.NETWORK)
+HERE = replace(BECAUSE, ways=WaysOn(set_up=("campus", "outside"), factors=(TOTP, MATRIX)))
+THERE = replace(BECAUSE, ways=WaysOn(set_up=("campus",), factors=(TOTP,)))
 ACR = Acr("class")
 
 
@@ -85,6 +89,7 @@ MOVES = {
     ("response", "verified"): Authenticated,
     ("response", "abandoned"): Refused,
     ("enrolment", "enrolled"): Authenticated,
+    ("enrolment", "rejudged"): Authenticated,
     ("enrolment", "abandoned"): Refused,
     ("authenticated", "rejudged"): Authenticated,
 }
@@ -127,6 +132,9 @@ def test_every_judgement_leads_where_it_says(state: str, event: str) -> None:
             Deny(Refusal.ACR_UNMET, BECAUSE, MESSAGE),
             Refused(Refusal.ACR_UNMET, BECAUSE, MESSAGE),
         ),
+        (Deny(Refusal.NO_FACTOR_ENROLLED, HERE), AwaitEnrolment(ALICE, verified, offered, HERE)),
+        (Deny(Refusal.NO_FACTOR_ENROLLED, THERE), Refused(Refusal.NO_FACTOR_ENROLLED, THERE)),
+        (Deny(Refusal.POLICY, HERE), Refused(Refusal.POLICY, HERE)),
     ]
     for decision, expected in leads:
         asked: list[tuple[User, tuple[Verification, ...]]] = []
