@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,12 +26,12 @@ from idp_mfa.model import (
     BoundBy,
     Clock,
     Credential,
-    CredentialId,
     CredentialState,
     FactorKind,
     FactorName,
     Randomness,
     Verification,
+    new_credential_id,
 )
 from idp_mfa.policy.model import Zone, ZoneKind
 from idp_mfa.ports import (
@@ -142,7 +141,7 @@ class Enrolments:
         """
         now = self._clock()
         empty = Credential(
-            id=CredentialId(base64.b32encode(self._randomness(10)).decode().lower()),
+            id=new_credential_id(self._randomness),
             factor=factor,
             state=CredentialState.UNFINISHED,
             label=label,

@@ -198,6 +198,15 @@ class Lapses(Protocol):
         ...
 
 
+@runtime_checkable
+class Finite(Protocol):
+    """What a factor may have besides: credentials that are good for so many uses."""
+
+    def left(self, credential: Credential) -> int:
+        """How many uses are left of a credential."""
+        ...
+
+
 def terms(until: datetime, zone: str | None) -> Mapping[str, str]:
     """What a credential is begun with that is for a while, and for one zone if that is named."""
     written = {"until": until.isoformat()}

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.devices import Devices
-from idp_mfa.model import Account, Clock, Credential, FactorName, Randomness, Reference
+from idp_mfa.factor import Factor, terms
+from idp_mfa.letters import Awaited, Notice, NoticeKind
+from idp_mfa.model import (
+    ENROLMENT_PASSCODE,
+    PASSCODE,
+    Account,
+    BoundBy,
+    Clock,
+    Credential,
+    CredentialState,
+    FactorName,
+    Randomness,
+    Reference,
+    Seen,
+    new_credential_id,
+)
 from idp_mfa.ports import (
     AuditLog,
     Change,
     ChangeAnswer,
     CredentialStore,
     Directory,
+    Outbox,
     StateStore,
     Unavailable,
     Window,
@@ -26,6 +45,27 @@ class Reset:
     """What was taken away; the person may set the factor up anew where policy and P6 allow it."""
 
     removed: tuple[Credential, ...]
+    reference: Reference
+
+
+class Purpose(Enum):
+    """What a passcode is for, fixed when it is handed out."""
+
+    SIGN_IN = "sign-in"
+    ENROL = "enrol"
+
+    @property
+    def factor(self) -> FactorName:
+        """The name by which policies know it."""
+        return PASSCODE if self is Purpose.SIGN_IN else ENROLMENT_PASSCODE
+
+
+@dataclass(frozen=True, slots=True)
+class Passcode:
+    """A code to be read out to its owner, this once."""
+
+    code: str = field(repr=False)
+    until: datetime
     reference: Reference
 
 
@@ -49,6 +89,14 @@ class WrongCodes:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts for somebody, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class HelpDesk:
     """The desk's use cases, the same for a page and for the command line."""
 
@@ -58,6 +106,8 @@ class HelpDesk:
     audit: AuditLog
     throttle: Throttle
     devices: Devices
+    outbox: Outbox
+    factors: Mapping[FactorName, Factor]
     clock: Clock
     randomness: Randomness
 
@@ -78,6 +128,52 @@ class HelpDesk:
         devices = self.devices.of(account.user.id)
         self.store.clear(self.throttle.of_user(account.user.id, devices))
         return reference
+
+    def issue_passcode(
+        self, account: Account, purpose: Purpose, life: timedelta, zone: str | None, by: Actor
+    ) -> Passcode | ChangeAnswer:
+        """One code for one purpose, for some hours; an older one of the same purpose is dead.
+
+        Its owner is told by mail, because whoever has it and the password may go on with it.
+        """
+        now = self.clock()
+        until = now + life
+        unfinished = Credential(
+            id=new_credential_id(self.randomness),
+            factor=purpose.factor,
+            state=CredentialState.UNFINISHED,
+            label=purpose.value,
+            bound_at=now,
+            bound_by=BoundBy.DESK,
+            generation=1,
+            secret=terms(until, zone),
+        )
+        made = self.factors[purpose.factor].begin_enrolment(
+            account.user, unfinished, self.randomness
+        )
+        reference = self._record(
+            AuditEvent.PASSCODE_ISSUED,
+            account,
+            by.name,
+            by.reason,
+            purpose=purpose.value,
+            until=until.isoformat(),
+            zone=zone or "",
+        )
+        active = replace(made.credential, state=CredentialState.ACTIVE)
+        older = tuple(
+            Change(one, None) for one in account.credentials.records if one.factor == purpose.factor
+        )
+        notice = Notice(NoticeKind.PASSCODE_ISSUED, account.user.id, now, Seen(None, ()), reference)
+        intended = self.outbox.intend(notice, Awaited(active.id, active.generation))
+        answer = self.credentials.change(
+            account.user.id, account.credentials, (*older, Change(None, active))
+        )
+        if answer is not ChangeAnswer.DONE:
+            self.outbox.done(intended)
+            return answer
+        self.outbox.release(intended, now)
+        return Passcode(made.shown["codes"], until, reference)
 
     def reset(
         self, account: Account, factor: FactorName, actor: str, reason: str

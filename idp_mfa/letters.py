@@ -27,6 +27,7 @@ class NoticeKind(Enum):
     ADDRESS_CHANGED = "address-changed"
     RECOVERY_STARTED = "recovery-started"
     NEW_DEVICE = "new-device"
+    PASSCODE_ISSUED = "passcode-issued"
 
 
 class CodePurpose(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -109,6 +110,11 @@ class CredentialState(Enum):
     RETIRED = "retired"
     DISABLED = "disabled"
     SUSPENDED = "suspended"
+
+
+def new_credential_id(randomness: Randomness) -> CredentialId:
+    """A name for a new credential (80 bits)."""
+    return CredentialId(base64.b32encode(randomness(10)).decode().lower())
 
 
 class BoundBy(Enum):

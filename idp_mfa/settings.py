@@ -104,6 +104,13 @@ class TotpOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PasscodeOptions:
+    """``life`` is that of a passcode for which the desk says no other time."""
+
+    life: timedelta = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True)
 class RegistryOptions:
     """``folder`` holds this node's last good copies of what all nodes share."""
 
@@ -126,7 +133,11 @@ class Settings:
     server: ServerOptions = field(default_factory=ServerOptions)
     metrics: MetricsOptions = field(default_factory=MetricsOptions)
     proxies: TrustedProxies = field(default_factory=TrustedProxies)
-    factors: tuple[FactorName, ...] = (FactorName("totp"),)
+    factors: tuple[FactorName, ...] = (
+        FactorName("fido2"),
+        FactorName("totp"),
+        FactorName("recovery_code"),
+    )
     totp: TotpOptions = field(default_factory=TotpOptions)
     fido2: Fido2Options = field(default_factory=Fido2Options)
     passcodes: PasscodeOptions = field(default_factory=PasscodeOptions)

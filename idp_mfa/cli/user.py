@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 
 import click
 
 from idp_mfa.cli.house import Program, as_json, echo_json, fail, no, reason
-from idp_mfa.helpdesk import Reset, WrongCodes
+from idp_mfa.helpdesk import Actor, Passcode, Purpose, Reset, WrongCodes
 from idp_mfa.model import Account, FactorName
 from idp_mfa.ports import Unavailable
 
@@ -93,6 +94,40 @@ def reset(program: Program, login: str, factor: str | None, everything: bool, re
     click.echo(
         f"{len(done.removed)} record(s) taken from {account.user.login} "
         f"(reference {done.reference})"
+    )
+
+
+@user.command()
+@click.argument("login")
+@click.option(
+    "--for",
+    "purpose",
+    required=True,
+    type=click.Choice([one.value for one in Purpose]),
+    help="What it is good for, and for nothing else.",
+)
+@click.option("--hours", type=click.IntRange(1, 168), help="How long it can be used.")
+@click.option("--zone", help="The one zone of the policy from which it counts.")
+@reason
+@click.pass_obj
+def passcode(
+    program: Program, login: str, *, purpose: str, hours: int | None, zone: str | None, reason: str
+) -> None:
+    """Make a code to be read out: it lets its owner sign in, or set up a factor, once."""
+    account, house = _account(program, login), program.house
+    if zone is not None and zone not in house.policy().zones:
+        fail(f"the policy has no zone {zone}; it has {', '.join(sorted(house.policy().zones))}")
+    life = program.settings.passcodes.life if hours is None else timedelta(hours=hours)
+    done = house.helpdesk.issue_passcode(
+        account, Purpose(purpose), life, zone, Actor(program.actor, reason)
+    )
+    if not isinstance(done, Passcode):
+        no("somebody else changed this account just now; nothing was done, try again")
+    click.echo(done.code)
+    click.echo(
+        f"for one {purpose} of {account.user.login}, until {done.until:%Y-%m-%d %H:%M} UTC"
+        f"{'' if zone is None else f' from {zone}'} (reference {done.reference})",
+        err=True,
     )
 
 

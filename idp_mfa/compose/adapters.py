@@ -17,13 +17,10 @@ from idp_mfa.countries import CountryFile
 from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.directory.sqlite import SqliteDirectory
-from idp_mfa.factor import Factor
-from idp_mfa.factors.totp import NAME as TOTP
-from idp_mfa.factors.totp import Totp
 from idp_mfa.key_folder import KeyFolder, load_secret
 from idp_mfa.mail.folder import FolderMailer
 from idp_mfa.mail.smtp import SmtpMailer
-from idp_mfa.model import Clock, FactorName, Randomness
+from idp_mfa.model import Clock, Randomness
 from idp_mfa.policy.facts import CountryOf, nowhere
 from idp_mfa.policy.in_force import InForce, PolicyFile, PolicyInForce, Readings
 from idp_mfa.policy.model import Policy
@@ -41,11 +38,12 @@ from idp_mfa.store.redis.history import History
 from idp_mfa.store.redis.outbox import RedisOutbox
 from idp_mfa.store.redis.server import RedisServer
 from idp_mfa.store.redis.verbs import RedisStore
-from idp_mfa.yaml_document import Problem, Problems, read
+from idp_mfa.yaml_document import Problems, read
 
 if TYPE_CHECKING:
     from idp_mfa.metrics import Metrics
 
+from idp_mfa.compose.factors import factors_of
 from idp_mfa.compose.reading import NotComposed, text_of, usable
 
 
@@ -230,13 +228,3 @@ class Adapters:
             return self.policy().attributes | (frozenset() if shadow is None else shadow.attributes)
         except (NotComposed, Unavailable):
             return frozenset()
-
-
-def factors_of(settings: Settings) -> dict[FactorName, Factor]:
-    """The factors that settings name, in their order."""
-    shipped: dict[FactorName, Factor] = {TOTP: Totp(settings.totp.issuer)}
-    unknown = [name for name in settings.factors if name not in shipped]
-    if unknown:
-        message = f"factors: {', '.join(unknown)} is not a factor; there is {', '.join(shipped)}"
-        raise NotComposed(Problems((Problem("settings", 1, 1, message),)))
-    return {name: shipped[name] for name in settings.factors}

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from flask import Flask
 
 from idp_mfa.browser import Browser
+from idp_mfa.factors.fido2 import NAME as FIDO2
+from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
+from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
-from idp_mfa.model import Page
+from idp_mfa.model import FactorName, Page
 from idp_mfa.own_pages import OwnPages, portal_service
 from idp_mfa.policy.in_force import SHOWN, Origin
 from idp_mfa.ports import Unavailable
@@ -23,11 +26,14 @@ from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.settings import Settings
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.advice import AdvicePages
+from idp_mfa.web.fido2 import PAGE as PASSKEYS
+from idp_mfa.web.fido2 import Fido2Pages
 from idp_mfa.web.health import Health
 from idp_mfa.web.network import Looks, NetworkPage
 from idp_mfa.web.portal import PortalPages
 from idp_mfa.web.reissue import ReissuePages
 from idp_mfa.web.reissue_address import AddressPages
+from idp_mfa.web.set_up import Companions, SetUpPages
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.web.totp import TotpPages
 
@@ -39,7 +45,11 @@ from idp_mfa.compose.use_cases import UseCases
 
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
-PortalFace = PortalPages | TotpPages | ReissuePages | AddressPages
+PortalFace = PortalPages | TotpPages | ReissuePages | AddressPages | Fido2Pages | SetUpPages
+
+
+_TILES = {RECOVERY_CODE: "codes"}
+"""What the menu and the addresses call a factor, if not by its name."""
 
 
 def now() -> datetime:
@@ -100,7 +110,6 @@ class House(UseCases):
             policy=self.policy,
             clock=self.checked_clock,
             issuer=issuer,
-            reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
         )
         pages = OwnPages(
             signin=self.sign_in,
@@ -111,6 +120,7 @@ class House(UseCases):
             clock=self.checked_clock,
             randomness=self.randomness,
             service=portal_service(browser.host, self.settings.site.portal_name),
+            alone=self.alone,
         )
         saml = SamlEndpoints(
             SamlParts(
@@ -149,7 +159,14 @@ class House(UseCases):
         offered = (Page.PORTAL_HOME, Page.PORTAL_ADD_FACTOR, Page.PORTAL_SHOW)
         by_mail = (Page.PORTAL_REISSUE, Page.PORTAL_MAIL)
         portal = PortalPages(
-            pages, self.sign_in, self.sessions, (*offered, *by_mail) if mails else offered
+            pages,
+            self.sign_in,
+            self.sessions,
+            (*offered, *by_mail) if mails else offered,
+            {
+                **({} if self.passkeys is None else {"fido2": PASSKEYS}),
+                **{_TILES.get(one, one): path for one, path in self._set_up_at().items()},
+            },
         )
         totp = TotpPages(
             pages=pages,
@@ -161,10 +178,33 @@ class House(UseCases):
             totp=self.factors[TOTP],
             issuer=issuer,
         )
+        companions = Companions(self.factors, self.alone)
+        others = (
+            SetUpPages(
+                pages=pages,
+                sessions=self.sessions,
+                enrolments=self.enrolments,
+                factor=self.factors[name],
+                companions=companions,
+                path=path,
+                name=f"portal.{_TILES.get(name, name)}",
+            )
+            for name, path in self._set_up_at().items()
+        )
+        faces: tuple[PortalFace, ...] = (portal, totp, *others)
+        if self.passkeys is not None:
+            faces = (*faces, Fido2Pages(pages, self.passkeys, self.settings.rp_id))
         if not mails:
-            return portal, totp
+            return faces
         reissue = ReissuePages(pages, self.recoveries, issuer)
-        return portal, totp, reissue, AddressPages(pages, self.reissue_addresses)
+        return (*faces, reissue, AddressPages(pages, self.reissue_addresses))
+
+    def _set_up_at(self) -> Mapping[FactorName, str]:
+        """Where those factors are set up that need no pages of their own."""
+        own = {TOTP, FIDO2, *(one.name for one in PASSCODES)}
+        return {
+            name: f"/portal/{_TILES.get(name, name)}" for name in self.factors if name not in own
+        }
 
     def look_at_policy(self) -> None:
         """Say which one decides; ``NotComposed`` if the settings' file has to, and cannot be used.

@@ -76,8 +76,14 @@ class UseCases(Adapters):
                 limits=self.settings.sign_in,
                 shadow=self.shadow,
                 country_of=self.country_of,
+                alone=self.alone,
             )
         )
+
+    @property
+    def alone(self) -> frozenset[FactorName]:
+        """The factors of no possession that may be somebody's only one."""
+        return frozenset()
 
     @cached_property
     def postman(self) -> Postman | None:
@@ -194,6 +200,8 @@ class UseCases(Adapters):
             self.audit,
             self.throttle,
             self.devices,
+            self.outbox,
+            self.factors,
             self.clock,
             self.randomness,
         )

@@ -70,7 +70,11 @@ class WrittenCodes:
 
     def counts(self, credential: Credential, zone: str, at: datetime) -> bool:
         """Whether a code is left, in time and in its place."""
-        return bool(left(credential)) and within_terms(credential, zone, at)
+        return bool(self.left(credential)) and within_terms(credential, zone, at)
+
+    def left(self, credential: Credential) -> int:
+        """How many codes of a record are unused."""
+        return len(credential.secret["hashes"].split())
 
     def challenge(self, credentials: Sequence[Credential], randomness: Randomness) -> Challenge:
         """Nothing is sent: any code that is left will do."""
@@ -136,11 +140,6 @@ PASSCODES = (
     WrittenCodes(PASSCODE, 1, lasting=False),
     WrittenCodes(ENROLMENT_PASSCODE, 1, lasting=False),
 )
-
-
-def left(credential: Credential) -> int:
-    """How many codes of a record are unused."""
-    return len(credential.secret["hashes"].split())
 
 
 def written(typed: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from flask import Response
@@ -34,15 +34,24 @@ _TILES = (
 
 
 class PortalPages:
-    """Home, coming in, and signing out; ``offered`` are the pages that this site has."""
+    """Home, coming in, and signing out; ``offered`` are the pages that this site has.
+
+    ``more`` are the addresses of its other tiles, by key.
+    """
 
     def __init__(
-        self, pages: OwnPages, signin: SignIn, sessions: Sessions, offered: Sequence[Page]
+        self,
+        pages: OwnPages,
+        signin: SignIn,
+        sessions: Sessions,
+        offered: Sequence[Page],
+        more: Mapping[str, str],
     ) -> None:
         self._pages = pages
         self._signin = signin
         self._sessions = sessions
         self._offered = frozenset(offered)
+        self._more = more
 
     @property
     def _browser(self) -> Browser:
@@ -69,7 +78,8 @@ class PortalPages:
             tiles=[
                 {"key": key, "url": PATHS[page], "available": page in self._offered}
                 for key, page in _TILES
-            ],
+            ]
+            + [{"key": key, "url": url, "available": True} for key, url in self._more.items()],
             factors=() if account is None else account.credentials.active,
             sign_in_action=None if account is not None else "/portal/signin",
             sign_out_action=None if account is None else "/sign-out",
