@@ -28,6 +28,7 @@ class AuditEvent(Enum):
     WRONG_CODES_REPEATED = "wrong-codes.repeated"
     FACTOR_DISABLED = "factor.disabled"
     SIGN_IN_REFUSED = "sign-in.refused"
+    SIGN_IN_SET_ASIDE = "sign-in.set-aside"
     ASSERTION_ISSUED = "assertion.issued"
     SESSION_ENDED = "session.ended"
     ENROLMENT_BEGAN = "enrolment.began"

@@ -110,6 +110,7 @@ class House(UseCases):
             policy=self.policy,
             clock=self.checked_clock,
             issuer=issuer,
+            reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
         )
         pages = OwnPages(
             signin=self.sign_in,
