@@ -65,6 +65,32 @@ class AuditEvent(Enum):
     ERROR = "error"
 
 
+TOLD_TO_OWNER = frozenset(
+    {
+        AuditEvent.ASSERTION_ISSUED,
+        AuditEvent.SIGN_IN_REFUSED,
+        AuditEvent.WRONG_CODES_REPEATED,
+        AuditEvent.FACTOR_DISABLED,
+        AuditEvent.SESSION_ENDED,
+        AuditEvent.FACTOR_BOUND,
+        AuditEvent.KEY_SHOWN,
+        AuditEvent.REISSUE_BEGAN,
+        AuditEvent.ADDRESS_CHANGED,
+        AuditEvent.USER_UNLOCKED,
+        AuditEvent.USER_RESET,
+    }
+)
+"""What people see of their own record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line for the person whom it is about, by a mark of theirs."""
+
+    owner: str
+    line: str
+
+
 @dataclass(frozen=True, slots=True)
 class Veiled:
     """Where a request came from, as the record holds it: never in clear.

@@ -423,6 +423,14 @@ class Mailer(Protocol):
 # -- the record ------------------------------------------------------------------------------
 
 
+class History(Protocol):
+    """What people see of their own record."""
+
+    def of(self, user_id: UserId) -> Sequence[AuditRecord]:
+        """The newest first; it may be trimmed or lost, for the record is elsewhere."""
+        ...
+
+
 class AuditLog(Protocol):
     """The record: no record, no assertion."""
 

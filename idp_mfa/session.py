@@ -20,6 +20,7 @@ from idp_mfa.model import (
     Randomness,
     ServiceId,
     User,
+    UserId,
     Verification,
 )
 from idp_mfa.ports import StateStore
@@ -31,6 +32,8 @@ from idp_mfa.stored import (
 )
 
 _FORMAT = 1
+_MOST_LISTED = 20
+_SWAPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +179,22 @@ class Sessions:
             handle, _hash(secret), user, merged((), verified), now, now, shared_computer
         )
         self._store.put(_key(handle), _encode(session), self._ttl(session))
+        self._listed(session)
         return session, f"{handle}.{secret}"
+
+    def of(self, user_id: UserId) -> tuple[Session, ...]:
+        """All live sessions of somebody, the newest first."""
+        kept = self._store.get(_list_key(user_id))
+        found = [] if kept is None else [self._live(handle) for handle in json.loads(kept)]
+        return tuple(one for one in found if one is not None and one.user.id == user_id)
+
+    def end_one(self, session: Session) -> None:
+        """Kill a session that was found in the list, on every node at once."""
+        self._store.take(_key(session.handle))
 
     def lives(self, handle: str) -> bool:
         """Whether a session was neither ended nor ran out."""
-        stored = self._store.get(_key(handle))
-        session = None if stored is None else _decode(stored)
-        return session is not None and self._clock() < ends_at(session, self._limits)
+        return self._live(handle) is not None
 
     def end(self, cookie: str | None) -> Session | None:
         """Kill the session of this cookie; what was killed, for the record."""
@@ -207,6 +219,25 @@ class Sessions:
         stored = None if handle is None else self._store.take(_key(handle.decode()))
         return None if stored is None else _decode(stored)
 
+    def _live(self, handle: str) -> Session | None:
+        stored = self._store.get(_key(handle))
+        session = None if stored is None else _decode(stored)
+        lives = session is not None and self._clock() < ends_at(session, self._limits)
+        return session if lives else None
+
+    def _listed(self, session: Session) -> None:
+        """So that its owner finds it; a race that is lost again and again hides one for a while."""
+        key, life = _list_key(session.user.id), self._limits.absolute
+        for _ in range(_SWAPS):
+            kept = self._store.get(key)
+            before = [] if kept is None else json.loads(kept)
+            after = json.dumps([session.handle, *before][:_MOST_LISTED]).encode()
+            if kept is None:
+                self._store.put(key, after, life)
+                return
+            if self._store.swap(key, kept, after, life):
+                return
+
     def _found(self, cookie: str | None) -> tuple[Session, bytes] | None:
         handle, _, secret = (cookie or "").partition(".")
         if not secret or not cookie or not cookie.isascii() or len(cookie) > 128:
@@ -224,6 +255,15 @@ class Sessions:
 
     def _token(self, length: int) -> str:
         return base64.urlsafe_b64encode(self._randomness(length)).rstrip(b"=").decode()
+
+
+def name_of(session: Session) -> str:
+    """By which a page names it: no part of its cookie."""
+    return _hash(f"name {session.handle}")[:16]
+
+
+def _list_key(user_id: UserId) -> str:
+    return f"sessions:{_hash(user_id)}"
 
 
 def _key(handle: str) -> str:

@@ -61,6 +61,12 @@ def decode(line: str, addresses: Addresses | None = None) -> AuditRecord | None:
     return replace(record, seen=addresses.unveil(record.veiled, record.at, record.reference))
 
 
+def undecided(line: str) -> str:
+    """The same line without what the policy looked at, which comes last."""
+    head, found, _ = line.partition(',"decision":{')
+    return f"{head}}}" if found else line
+
+
 def needle(reference: str) -> str:
     """What a line under this reference contains and no other does."""
     return f'"reference":{json.dumps(reference)},"user":'

@@ -49,7 +49,8 @@ class AuditOptions:
 
     ``syslog`` is ``unix:///dev/log``, ``udp://HOST[:514]`` or ``tcp://HOST[:601]``. The window in
     the store shows the newest ``window_length`` lines, and each reference's own for
-    ``window_kept``. Addresses can be opened for ``addresses_kept``, in whole days. ValueError if
+    ``window_kept``; a person sees the newest ``owners_length`` of their own for ``owners_kept``.
+    Addresses can be opened for ``addresses_kept``, in whole days. ValueError if
     the record goes nowhere that keeps it.
     """
 
@@ -58,6 +59,8 @@ class AuditOptions:
     syslog: str | None = None
     window_length: int = 10_000
     window_kept: timedelta = timedelta(days=1)
+    owners_length: int = 15
+    owners_kept: timedelta = timedelta(days=30)
     addresses_kept: timedelta = timedelta(days=180)
 
     def __post_init__(self) -> None:
@@ -66,6 +69,8 @@ class AuditOptions:
             raise ValueError("the audit needs a file, or syslog by unix: or tcp:")
         if self.window_length < 1 or self.window_kept < timedelta(seconds=1):
             raise ValueError("the audit's window must hold something for a while")
+        if self.owners_length < 1 or self.owners_kept < timedelta(seconds=1):
+            raise ValueError("owners_length and owners_kept must hold something for a while")
         if self.addresses_kept < timedelta(days=1):
             raise ValueError("addresses_kept must be a day or longer")
 

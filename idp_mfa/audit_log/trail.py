@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from idp_mfa.audit import AuditRecord
+from idp_mfa.audit import TOLD_TO_OWNER, AuditRecord, Told
 from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.audit_log.json_lines import JsonLines
-from idp_mfa.audit_log.lines import decode, encode
+from idp_mfa.audit_log.lines import decode, encode, undecided
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.audit_log.sink import Sink
 from idp_mfa.audit_log.syslog import Syslog
 from idp_mfa.audit_log.window import AuditWindow
-from idp_mfa.model import Reference
+from idp_mfa.model import Reference, UserId
 from idp_mfa.ports import Unavailable
 
 LONGEST_REFERENCE = 16
@@ -77,6 +78,10 @@ class AuditTrail:
         """The newest records first, from the look-up window."""
         return self._records(self._window.recent(limit))
 
+    def of(self, user_id: UserId) -> Sequence[AuditRecord]:
+        """What somebody may see of what is on record about them, the newest first."""
+        return self._records(self._window.of(_owner(user_id)))
+
     def ping(self) -> None:
         """Nothing, or ``Unavailable`` if no sink would keep a record now."""
         reasons = []
@@ -116,10 +121,20 @@ class AuditTrail:
         if self._window_rests_until is not None and record.at < self._window_rests_until:
             return
         try:
-            self._window.add(line, record.reference)
+            self._window.add(line, record.reference, _told(record, line))
         except Unavailable as error:
             log.warning("audit: the look-up window misses lines: %s", error.why)
             self._window_rests_until = record.at + WINDOW_REST
+
+
+def _told(record: AuditRecord, line: str) -> Told | None:
+    if record.user is None or record.event not in TOLD_TO_OWNER:
+        return None
+    return Told(_owner(record.user), undecided(line))
+
+
+def _owner(user_id: UserId) -> str:
+    return hashlib.sha256(user_id.encode()).hexdigest()
 
 
 def audit_trail(

@@ -141,7 +141,13 @@ class Adapters:
     def audit(self) -> AuditTrail:
         """The record, and its look-up window in the store."""
         options = self.settings.audit
-        window = RedisAuditWindow(self.store_server, options.window_length, options.window_kept)
+        window = RedisAuditWindow(
+            self.store_server,
+            options.window_length,
+            options.window_kept,
+            owners_length=options.owners_length,
+            owners_kept=options.owners_kept,
+        )
         others = [] if self.metrics is None else [self.metrics]
         return audit_trail(options, window, self.addresses, others)
 

@@ -25,6 +25,7 @@ from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.settings import Settings
 from idp_mfa.store.redis.server import Unfit
+from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
 from idp_mfa.web.fido2 import Fido2Pages
@@ -148,7 +149,9 @@ class House(UseCases):
         )
         has = (*self.factors, *(() if self.mailer is None else ("mail",)))
         advice = AdvicePages(browser, self.clock, has)
-        faces = (signin, *self._portal(pages), network, advice, saml, Health(self.pings()))
+        activity = ActivityPages(pages, self.sessions, self.audit)
+        own = (*self._portal(pages), activity)
+        faces = (signin, *own, network, advice, saml, Health(self.pings()))
         routes = tuple(route for face in faces for route in face.routes())
         browser.install(app, routes, templates(self.settings.templates))
         return app
@@ -157,7 +160,12 @@ class House(UseCases):
         """The portal's pages; those that need mail only where it is sent."""
         issuer = self.settings.totp.issuer
         mails = self.mailer is not None
-        offered = (Page.PORTAL_HOME, Page.PORTAL_ADD_FACTOR, Page.PORTAL_SHOW)
+        offered = (
+            Page.PORTAL_HOME,
+            Page.PORTAL_ADD_FACTOR,
+            Page.PORTAL_SHOW,
+            Page.PORTAL_ACTIVITY,
+        )
         by_mail = (Page.PORTAL_REISSUE, Page.PORTAL_MAIL)
         portal = PortalPages(
             pages,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from flask import Response
+from flask import Response, request
 
+from idp_mfa.auto_fill import AutoFill, auto_fill
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.model import Page, TransactionId
 from idp_mfa.own_pages import RESUME, OwnPages
@@ -22,6 +23,7 @@ PATHS = {
     Page.PORTAL_SHOW: "/portal/totp/show",
     Page.PORTAL_REISSUE: "/portal/reissue",
     Page.PORTAL_MAIL: "/portal/mail",
+    Page.PORTAL_ACTIVITY: "/portal/activity",
 }
 """Where each page of the portal is; the only places that a sign-in may come back to."""
 
@@ -30,6 +32,7 @@ _TILES = (
     ("totp.show", Page.PORTAL_SHOW),
     ("reissue", Page.PORTAL_REISSUE),
     ("mail", Page.PORTAL_MAIL),
+    ("activity", Page.PORTAL_ACTIVITY),
 )
 
 
@@ -80,6 +83,7 @@ class PortalPages:
                 for key, page in _TILES
             ]
             + [{"key": key, "url": url, "available": True} for key, url in self._more.items()],
+            apple=auto_fill(request.headers.get("User-Agent", "")) is AutoFill.POSSIBLE,
             factors=() if account is None else account.credentials.active,
             sign_in_action=None if account is not None else "/portal/signin",
             sign_out_action=None if account is None else "/sign-out",

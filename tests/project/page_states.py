@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from idp_mfa import locale
+from idp_mfa.audit import TOLD_TO_OWNER
 from idp_mfa.model import Because, Cause, Refusal
 from idp_mfa.own_pages import Onward
 from idp_mfa.policy.places import Place
@@ -240,12 +241,13 @@ def states() -> Iterator[tuple[str, str, Context]]:
     )
     tiles = [
         {"key": key, "url": "/x", "available": key != "ios"}
-        for key in ("totp.setup", "totp.show", "reissue", "mail", "ios", "fido2", "matrix", "codes")
+        for key in ("totp.setup", "totp.show", "reissue", "mail", "fido2", "matrix", "codes")
     ]
     bound = SimpleNamespace(
         factor="totp", label=HOSTILE, bound_at=datetime(2026, 11, 3, tzinfo=UTC)
     )
-    home = {"tiles": tiles, "csrf": "token"}
+    home = {"tiles": tiles, "apple": False, "csrf": "token"}
+    yield from activity(user)
     for someone, factors, sign_in in ((user, [bound], None), (user, [], None), (None, (), "/in")):
         context = {**home, "user": someone, "factors": factors, "sign_in_action": sign_in}
         yield f"home {someone} {factors}", "portal/home.html", context
@@ -314,6 +316,22 @@ def states() -> Iterator[tuple[str, str, Context]]:
                 "reference": "7K3MQ9XT",
             }
             yield f"network {asked_there} {road}", "network.html", shown
+
+
+def activity(user: object) -> Iterator[tuple[str, str, Context]]:
+    """One's own sign-ins: none but this one, others, and a history that is away."""
+    here = {"name": "a", "here": True, "began": "1 Nov", "seen": "2 Nov", "shared": True}
+    rows = [{**here, "factors": ["password", "totp"]}]
+    others = [{**rows[0], "name": name, "here": False, "shared": False} for name in "bc"]
+    event = {"at": "3 Nov", "address": "203.0.113.10", "desk": False, "reference": "7K3MQ9XT"}
+    told = [{**event, "kind": kind.value, "service": HOSTILE} for kind in TOLD_TO_OWNER]
+    told.append({**told[0], "kind": "assertion.issued", "service": "urn:idp_mfa:portal"})
+    page = {"user": user, "end_action": "/a", "csrf": "token"}
+    for sessions in (rows, [*rows, *others]):
+        for events in (told, [], None):
+            name = f"activity {len(sessions)} {events if events is None else len(events)}"
+            context = {**page, "sessions": sessions, "events": events}
+            yield name, "portal/activity.html", context
 
 
 MAILED_PROBLEMS = (

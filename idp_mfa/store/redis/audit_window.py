@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from idp_mfa.audit import Told
 from idp_mfa.store import milliseconds
 from idp_mfa.store.redis import scripts
 from idp_mfa.store.redis.server import RedisServer
@@ -16,16 +17,29 @@ LONGEST_STORY = 200
 class RedisAuditWindow:
     """The newest ``length`` lines, and each reference's own, for as long as ``kept``."""
 
-    def __init__(self, server: RedisServer, length: int, kept: timedelta) -> None:
+    def __init__(
+        self,
+        server: RedisServer,
+        length: int,
+        kept: timedelta,
+        *,
+        owners_length: int = 15,
+        owners_kept: timedelta = timedelta(days=30),
+    ) -> None:
+        self._owners_length = owners_length
+        self._owners_kept = milliseconds(owners_kept)
         self._server = server
         self._length = length
         self._kept = milliseconds(kept)
 
-    def add(self, line: str, reference: str) -> None:
+    def add(self, line: str, reference: str, told: Told | None = None) -> None:
         """Show a line to every node."""
         keys = [self._server.key("audit:recent"), self._story(reference)]
-        numbers = (self._length, LONGEST_STORY, self._kept)
-        if self._server.run(scripts.AUDIT_ADD, keys, (line, *numbers)) != 1:
+        arguments: tuple[str | int, ...] = (line, self._length, LONGEST_STORY, self._kept)
+        if told is not None:
+            keys.append(self._owner(told.owner))
+            arguments = (*arguments, told.line, self._owners_length, self._owners_kept)
+        if self._server.run(scripts.AUDIT_ADD, keys, arguments) != 1:
             raise self._server.unexpected()
 
     def story(self, reference: str) -> Sequence[str]:
@@ -35,6 +49,13 @@ class RedisAuditWindow:
     def recent(self, limit: int) -> Sequence[str]:
         """The newest lines first."""
         return self._lines(self._server.key("audit:recent"), limit - 1) if limit > 0 else ()
+
+    def of(self, owner: str) -> Sequence[str]:
+        """The lines of one person, the newest first."""
+        return self._lines(self._owner(owner), -1)
+
+    def _owner(self, owner: str) -> bytes:
+        return self._server.key(f"audit:owner:{owner}")
 
     def _story(self, reference: str) -> bytes:
         return self._server.key(f"audit:story:{reference}")
