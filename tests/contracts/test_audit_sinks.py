@@ -17,11 +17,11 @@ from typing import IO
 
 import pytest
 
-from idp_mfa.audit import AuditEvent, AuditRecord
+from idp_mfa.audit import AuditEvent, AuditRecord, Told
 from idp_mfa.audit_log import AuditWindow, MemoryWindow
 from idp_mfa.audit_log.lines import decode
 from idp_mfa.audit_log.options import AuditOptions
-from idp_mfa.model import Reference
+from idp_mfa.model import Reference, UserId
 from idp_mfa.ports import Unavailable
 from idp_mfa.store.redis import RedisAuditWindow
 from tests.contracts.audit_acts import (
@@ -240,6 +240,34 @@ def test_the_window_tells_a_story_in_order_and_shows_the_newest_first(
     assert trail.recent(1) == [after(1)]
     assert trail.recent(0) == []
     assert trail.story(Reference("NNNNNNNN")) == []
+
+
+def test_people_see_their_own_lines_and_of_them_what_concerns_them(
+    window: AuditWindow, path: Path, trail_of: Opener
+) -> None:
+    trail = trail_of(path, window=window)
+    mine, other = UserId("id-mine"), UserId("id-other")
+    bound = replace(RECORD, event=AuditEvent.FACTOR_BOUND, user=mine, decision={"a": {"b": 1}})
+    shown = replace(bound, event=AuditEvent.KEY_SHOWN, decision=None)
+    trail.record(bound)
+    trail.record(replace(bound, event=AuditEvent.FACTOR_CHOSEN))
+    trail.record(replace(bound, user=other))
+    trail.record(replace(bound, user=None))
+    trail.record(shown)
+    assert trail.of(mine) == [shown, replace(bound, decision=None)]
+    assert trail.of(UserId("id-nobody")) == []
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_people_see_is_bounded_and_dies_at_its_time(kind: Kind) -> None:
+    with valkey.running(kind) as server, connected_to(server) as ours:
+        kept = timedelta(milliseconds=100)
+        short = RedisAuditWindow(ours, 4, timedelta(minutes=1), owners_length=2, owners_kept=kept)
+        for number in range(3):
+            short.add("line", CODE, Told("me", f"line {number}"))
+        assert short.of("me") == ["line 2", "line 1"]
+        time.sleep(0.15)
+        assert not short.of("me")
 
 
 def test_the_window_is_bounded(window: AuditWindow, path: Path, trail_of: Opener) -> None:

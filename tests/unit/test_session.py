@@ -27,7 +27,15 @@ from idp_mfa.model import (
     UserId,
     Verification,
 )
-from idp_mfa.session import Session, SessionLimits, Sessions, answers_for, counting, merged
+from idp_mfa.session import (
+    Session,
+    SessionLimits,
+    Sessions,
+    answers_for,
+    counting,
+    merged,
+    name_of,
+)
 from idp_mfa.store.memory import MemoryStore
 
 ALICE = User(UserId("id-alice"), "alice", "Alice")
@@ -51,6 +59,29 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+def test_somebody_finds_all_of_their_sessions_and_nobody_elses(
+    sessions: Sessions, clock: Clock
+) -> None:
+    first, _ = sessions.establish(None, ALICE, (), shared_computer=False)
+    clock.wait(minutes=1)
+    second, cookie = sessions.establish(None, ALICE, (), shared_computer=True)
+    bobs, _ = sessions.establish(None, BOB, (), shared_computer=False)
+    assert sessions.of(ALICE.id) == (second, first)
+    assert sessions.of(BOB.id) == (bobs,)
+    assert len({name_of(one) for one in (first, second, bobs)}) == 3
+    assert all(name_of(one) not in cookie for one in (first, second))
+    sessions.end_one(second)
+    assert sessions.open(cookie) is None
+    assert sessions.of(ALICE.id) == (first,)
+    clock.wait(hours=2)
+    assert sessions.of(ALICE.id) == ()
+
+
+def test_of_very_many_sessions_the_newest_are_found(sessions: Sessions) -> None:
+    made = [sessions.establish(None, ALICE, (), shared_computer=False)[0] for _ in range(30)]
+    assert sessions.of(ALICE.id) == tuple(reversed(made))[:20]
 
 
 @pytest.fixture
