@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from idp_mfa import locale
+from idp_mfa import locale, pictures
 from idp_mfa.audit import TOLD_TO_OWNER
 from idp_mfa.model import Because, Cause, Refusal
 from idp_mfa.own_pages import Onward
+from idp_mfa.passkeys import NotDone, PasskeyKind
+from idp_mfa.platforms import Platform
 from idp_mfa.policy.places import Place
 from idp_mfa.recovery import NotRecoverable
 
@@ -92,10 +94,55 @@ def every_page(language: locale.Language) -> Context:
         "site": site,
         "host": "idp.example.ac.jp",
         "asset": lambda name: f"/static/{name}?v=1",
+        "pictures": pictures,
         "reference": None,
         "csrf": "",
         "version": 0,
     }
+
+
+def passkeys(user: SimpleNamespace) -> Iterator[tuple[str, str, Context]]:
+    """The pages of passkeys."""
+    at = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+    listed = [
+        SimpleNamespace(
+            credential=SimpleNamespace(id="one", label=HOSTILE, bound_at=at),
+            kind=kind,
+            platform=platform,
+            backed_up=kind is PasskeyKind.SYNCED and platform is Platform.IPAD,
+            used_at=at if platform is Platform.IPAD else None,
+            is_of_a_platform=kind is not PasskeyKind.SECURITY_KEY,
+        )
+        for kind in PasskeyKind
+        for platform in Platform
+    ]
+    shared = {"user": user, "csrf": "token", "rename_action": "/r", "list_url": "/l"}
+    page = {**shared, "new_url": "/n", "remove_action": "/x", "accepted": '{"rpId": "a"}'}
+    for error in (None, *(one.value for one in NotDone)):
+        context = {**page, "passkeys": listed if error is None else listed[:1], "error": error}
+        yield f"passkeys {error}", "portal/fido2.html", context
+    nothing = {**page, "passkeys": [], "error": None, "accepted": None}
+    yield "passkeys none", "portal/fido2.html", nothing
+    for error in (None, "too-many", "platform-full", "expired", "rejected", "changed-elsewhere"):
+        for full in ((), tuple(listed[:2])):
+            yield (
+                f"passkey new {error} {len(full)}",
+                "portal/fido2_new.html",
+                {
+                    **shared,
+                    "action": "/a",
+                    "error": error,
+                    "full": full,
+                    "platform": "ipad" if full else "unknown",
+                    "shared_computer": bool(full),
+                },
+            )
+    made = {**shared, "action": "/a", "options": '{"a": "\'""}', "touch": 0, "replaces": HOSTILE}
+    yield "passkey create", "portal/fido2_create.html", made
+    for one in listed[::4]:
+        ended = {**shared, "passkey": one, "onward": (), "replaced": None, "only_one": True}
+        yield f"passkey done {one.kind}", "portal/fido2_done.html", ended
+    yield "passkey replaced", "portal/fido2_done.html", {**ended, "replaced": HOSTILE}
 
 
 def states() -> Iterator[tuple[str, str, Context]]:
@@ -159,6 +206,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "place": OUTSIDE,
                     "elsewhere": (),
                     "factor": factor,
+                    "shown": {"options": "{}"},
                     "fields": () if factor == "fido2" else (field,),
                     "error": error,
                 },
@@ -253,6 +301,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
         yield f"home {someone} {factors}", "portal/home.html", context
     begin = {"user": user, "action": "/a", "replaces": True, "csrf": "token", "onward": ONWARD}
     yield "totp begin", "portal/totp_begin.html", begin
+    yield from passkeys(user)
     card = {
         **begin,
         "key": KEY,
