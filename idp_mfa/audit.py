@@ -46,6 +46,8 @@ class AuditEvent(Enum):
     PAGE_REFUSED = "page.refused"
     NETWORK_SHOWN = "network.shown"
     CREDENTIAL_UNREADABLE = "credential.unreadable"
+    RECORDS_PURGED = "records.purged"
+    MAIL_FLOOD = "mail.flood"
     USER_UNLOCKED = "user.unlocked"
     USER_RESET = "user.reset"
     PASSCODE_ISSUED = "passcode.issued"

@@ -168,6 +168,13 @@ def retired(credential: Credential, at: datetime) -> Credential:
     )
 
 
+def is_overdue(credentials: Credentials, at: datetime) -> bool:
+    """Whether something may be let go of by its age; told by states and times alone."""
+    return any(
+        one.state in _FOR_DIAGNOSIS and _since(one) + KEPT <= at for one in credentials.factors
+    )
+
+
 def with_purge(
     credentials: Credentials, changes: Iterable[Change], at: datetime
 ) -> tuple[Change, ...]:

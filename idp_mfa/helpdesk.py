@@ -11,7 +11,7 @@ from enum import Enum
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.devices import Devices
 from idp_mfa.factor import Factor, terms
-from idp_mfa.letters import Awaited, Notice, NoticeKind
+from idp_mfa.letters import Awaited, LetterId, Notice, NoticeKind
 from idp_mfa.model import (
     ENROLMENT_PASSCODE,
     PASSCODE,
@@ -184,9 +184,11 @@ class HelpDesk:
         """
         removed = tuple(one for one in account.credentials.records if one.factor == factor)
         reference = self._record_reset(account, actor, reason, factor, removed)
+        intended = self._intend_notice(account, removed, reference)
         answer = self.credentials.change(
             account.user.id, account.credentials, tuple(Change(one, None) for one in removed)
         )
+        self._settle(intended, answer)
         self._forget_guesses(account)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
 
@@ -194,9 +196,37 @@ class HelpDesk:
         """Take every factor away, records that cannot be read too."""
         removed = account.credentials.records
         reference = self._record_reset(account, actor, reason, "everything", removed)
+        intended = self._intend_notice(account, removed, reference)
         answer = self.credentials.clear(account.user.id, account.credentials)
+        self._settle(intended, answer)
         self._forget_guesses(account)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
+
+    def _intend_notice(
+        self, account: Account, removed: tuple[Credential, ...], reference: Reference
+    ) -> LetterId | None:
+        """Its owner hears of it, at an address too that goes with the rest."""
+        if not removed:
+            return None
+        record = account.credentials.reissue_address
+        notice = Notice(
+            NoticeKind.FACTOR_REMOVED,
+            account.user.id,
+            self.clock(),
+            Seen(None, ()),
+            reference,
+            about=", ".join(sorted({one.label or one.factor for one in removed})),
+            besides=() if record is None else (record.secret["address"],),
+        )
+        return self.outbox.intend(notice, Awaited(removed[0].id, None))
+
+    def _settle(self, intended: LetterId | None, answer: ChangeAnswer) -> None:
+        if intended is None:
+            return
+        if answer is ChangeAnswer.DONE:
+            self.outbox.release(intended, self.clock())
+        else:
+            self.outbox.done(intended)
 
     def _forget_guesses(self, account: Account) -> None:
         # They were made at another key. A store that is away leaves its limits, which may be waited

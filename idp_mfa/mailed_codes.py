@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.letters import CodePurpose, MailedCode
 from idp_mfa.model import Clock, Randomness, Reference, Seen, UserId
-from idp_mfa.ports import Budget, Outbox, StateStore, Throttled
+from idp_mfa.ports import AuditLog, Budget, Outbox, Reservation, StateStore, Throttled
 from idp_mfa.throttle import Throttle
 from idp_mfa.typed_code import DIGITS, six_digits
 
@@ -109,6 +110,7 @@ class MailedCodes:
     throttle: Throttle
     clock: Clock
     randomness: Randomness
+    audit: AuditLog | None = None
 
     def send(self, ask: Ask) -> Sent | Throttled:
         """A new code, which voids the older ones of this browser.
@@ -119,6 +121,7 @@ class MailedCodes:
         reserved = self.store.reserve(self._budgets(ask))
         if isinstance(reserved, Throttled):
             return reserved
+        self._watch_for_flood(ask)
         code = self._code()
         kept = _Kept(
             base64.b32encode(self.randomness(10)).decode("ascii").lower(),
@@ -178,6 +181,16 @@ class MailedCodes:
         """A browser waits for no code any more."""
         self.store.take(self._key(purpose, user_id, browser))
 
+    def _watch_for_flood(self, ask: Ask) -> None:
+        """So many codes in an hour are no people's mishaps; but nobody is refused for others."""
+        window = self.throttle.mail_of_everybody()
+        if self.audit is None or isinstance(self.store.reserve((window,)), Reservation):
+            return
+        if self.store.once(f"{window.key}:alarm", window.span):
+            self.audit.record(
+                AuditRecord(self.clock(), AuditEvent.MAIL_FLOOD, ask.reference, seen=ask.seen)
+            )
+
     # -- diagnosis ---------------------------------------------------------------------------
 
     def _diagnosed(
@@ -191,7 +204,8 @@ class MailedCodes:
                 return NotMatched(CodeProblem.ANOTHER_BROWSER, left)
             if other.mark == mark:
                 return NotMatched(CodeProblem.NEWER_SENT, left, kept.at)
-        return NotMatched(CodeProblem.WRONG, left)
+        expired = kept.until <= self.clock()
+        return NotMatched(CodeProblem.EXPIRED if expired else CodeProblem.WRONG, left)
 
     def _remember(self, purpose: CodePurpose, user_id: UserId, kept: _Kept) -> None:
         """For diagnosis alone: a race that is lost again and again forgets one."""

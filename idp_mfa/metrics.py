@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.factor import Rejection
 from idp_mfa.model import PASSWORD, FactorName, Refusal
+from idp_mfa.ports import Waiting
 
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
 _OTHER = "other"
@@ -62,6 +63,7 @@ class Facts:
     keys: tuple[KeyFacts, ...]
     threads: int
     store_memory: StoreMemory | None
+    letters: Waiting | None = None
 
 
 class Metrics:
@@ -221,7 +223,15 @@ class Metrics:
         if facts.store_memory is not None:
             memory.add_metric(["used"], facts.store_memory.used)
             memory.add_metric(["limit"], facts.store_memory.limit)
-        return (up, policy, age, ends, threads, memory)
+        waiting = GaugeMetricFamily("idp_mfa_letters_waiting", "Letters that are due")
+        oldest = GaugeMetricFamily(
+            "idp_mfa_letters_oldest_seconds", "Since when the oldest of them is due"
+        )
+        if facts.letters is not None:
+            since = facts.letters.since
+            waiting.add_metric([], facts.letters.letters)
+            oldest.add_metric([], 0 if since is None else max(0, (now - since).total_seconds()))
+        return (up, policy, age, ends, threads, memory, waiting, oldest)
 
     def _factor(self, name: object) -> str:
         return _one_of(self._limited, name)

@@ -79,6 +79,7 @@ class Limits:
     mail_per_day: int = 5
     mail_per_month: int = 10
     mail_first_per_hour: int = 10
+    mail_alarm_per_hour: int = 3000
 
     def __post_init__(self) -> None:
         for network in self.declared_networks:
@@ -271,6 +272,10 @@ class Throttle:
             Window(f"limit:n:{who}", most, timedelta(hours=1))
             for who in (self.mark("user", user_id), self.mark("address", address.casefold()))
         )
+
+    def mail_of_everybody(self) -> Window:
+        """What all codes together cost; full, it only alarms."""
+        return Window("limit:m:all", self.limits.mail_alarm_per_hour, timedelta(hours=1))
 
     def mailed_code(self, id: str) -> tuple[Budget, ...]:
         """What a try at a mailed code costs; no time brings these back."""

@@ -34,6 +34,7 @@ def serve(program: Program) -> None:
 def _forked(program: Program) -> Callable[[object, object], None]:
     def post_fork(_arbiter: object, _worker: object) -> None:
         program.house.start_post()
+        program.house.start_purging()
 
     return post_fork
 

@@ -20,6 +20,8 @@ from idp_mfa.model import FactorName
 from idp_mfa.passkeys import Passkeys
 from idp_mfa.policies import Policies
 from idp_mfa.postman import Postman, rounds
+from idp_mfa.purging import Purging
+from idp_mfa.purging import rounds as purging_rounds
 from idp_mfa.recovery import Recoveries
 from idp_mfa.reissue_address import AddressRules, ReissueAddresses
 from idp_mfa.rollback import Watched
@@ -106,6 +108,24 @@ class UseCases(Adapters):
             directory_attribute=options.mail.directory_attribute,
         )
 
+    @cached_property
+    def purging(self) -> Purging:
+        """Lets go of what was kept for diagnosis."""
+        return Purging(
+            self.watched,
+            self.watched,
+            self.store,
+            self.audit,
+            self.checked_clock,
+            self.randomness,
+        )
+
+    def start_purging(self) -> None:
+        """Begin to let go, day by day, in a thread that ends with this process."""
+        threading.Thread(
+            target=purging_rounds, args=(self.purging, time.sleep), name="purge", daemon=True
+        ).start()
+
     def start_post(self) -> None:
         """Begin to carry away what waits, in a thread that ends with this process."""
         if self.postman is not None:
@@ -159,7 +179,12 @@ class UseCases(Adapters):
     def mailed_codes(self) -> MailedCodes:
         """Codes by mail."""
         return MailedCodes(
-            self.store, self.outbox, self.throttle, self.checked_clock, self.randomness
+            self.store,
+            self.outbox,
+            self.throttle,
+            self.checked_clock,
+            self.randomness,
+            self.audit,
         )
 
     @cached_property

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import assert_never
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
-from idp_mfa.model import PASSWORD, AuthnResult, Refusal, Seen, ServiceId, Verification
+from idp_mfa.letters import Notice, NoticeKind
+from idp_mfa.model import (
+    PASSWORD,
+    Account,
+    AuthnResult,
+    Refusal,
+    Seen,
+    ServiceId,
+    Verification,
+)
 from idp_mfa.policy.assurance import amr_of, kinds_of
 from idp_mfa.session import Session, counting
 from idp_mfa.signin.flow import (
@@ -25,6 +35,8 @@ from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.recognition import Recognition
 from idp_mfa.signin.transaction import Transaction
 from idp_mfa.signin.transactions import Transactions
+
+_JUST_SET_UP = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,7 @@ class Answers:
         session, cookie = self.parts.sessions.establish(
             cookies.session, user, verified, shared_computer=found.shared_computer
         )
-        device = self._device(found, cookies.device, verified)
+        device = self._device(found, account, cookies.device, verified, seen)
         if found.session != session.handle and not self.transactions.swap(
             found, replace(found, session=session.handle)
         ):
@@ -116,9 +128,17 @@ class Answers:
         return session
 
     def _device(
-        self, found: Transaction, cookie: str | None, verified: tuple[Verification, ...]
+        self,
+        found: Transaction,
+        account: Account,
+        cookie: str | None,
+        verified: tuple[Verification, ...],
+        seen: Seen,
     ) -> str | None:
-        """A browser becomes known by a factor shown in it, on a computer that is nobody else's."""
+        """A browser becomes known by a factor shown in it, on a computer that is nobody else's.
+
+        Its owner hears of it.
+        """
         user = found.user
         shown_here = any(done.factor != PASSWORD and done.at >= found.began_at for done in verified)
         if (
@@ -130,4 +150,15 @@ class Answers:
             or self.parts.devices.known(user.id, cookie) is not None
         ):
             return None
+        if not self._is_expected(account):
+            self.parts.outbox.put(
+                Notice(NoticeKind.NEW_DEVICE, user.id, self.parts.clock(), seen, found.reference)
+            )
         return self.parts.devices.remember(user.id, cookie)
+
+    def _is_expected(self, account: Account) -> bool:
+        """The first browser of somebody who has just set up a factor is no news to them."""
+        since = self.parts.clock() - _JUST_SET_UP
+        return not self.parts.devices.of(account.user.id) and all(
+            one.bound_at > since for one in account.credentials.active
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import assert_never
 
@@ -13,12 +14,14 @@ from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Route, road
 from idp_mfa.enrolment import has_shown_possession, may_bind
 from idp_mfa.letters import CodePurpose, masked
-from idp_mfa.mailed_codes import NotMatched, Sent
+from idp_mfa.mailed_codes import CodeProblem, NotMatched, Sent
 from idp_mfa.model import BoundBy, Page
 from idp_mfa.own_pages import OwnPages
 from idp_mfa.ports import ChangeAnswer, Throttled
 from idp_mfa.reissue_address import AddressProblem, ConfirmedAddress, ReissueAddresses
 from idp_mfa.signin.outcomes import Admitted
+
+_DOUBLE_CLICK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class AddressPages:
             return admitted
         asker = self._pages.asker(admitted)
         answer = self._addresses.confirm(admitted.account, asker, request.form.get("code", ""))
+        if isinstance(answer, NotMatched) and answer.why is CodeProblem.NONE_SENT:
+            again = self._pressed_again(road, admitted)
+            if again is not None:
+                return again
         if isinstance(answer, NotMatched):
             self._pages.record(
                 AuditEvent.ADDRESS_REJECTED, admitted, asker.reference, why=answer.why.value
@@ -110,18 +117,35 @@ class AddressPages:
                 self._pages.record(
                     AuditEvent.ADDRESS_CHANGED, admitted, asker.reference, to=masked(address)
                 )
-                return self._browser.page(
-                    "portal/address_done.html",
-                    user=admitted.account.user,
-                    to=masked(address),
-                    paused=admitted.account.credentials.reissue_address is not None,
-                    onward=self._pages.onward(admitted.account.user),
-                    csrf=self._pages.csrf(),
-                )
+                paused = admitted.account.credentials.reissue_address is not None
+                return self._draw_done(admitted, masked(address), paused)
             case ChangeAnswer() | None:
                 return self._back(road)
             case never:
                 assert_never(never)
+
+    def _pressed_again(self, road: _Road, admitted: Admitted) -> Response | None:
+        """Where a double click's first press has led: the code is spent, and all is well."""
+        account = admitted.account
+        if road is _FIRST:
+            asker = self._pages.asker(admitted)
+            confirmed = self._addresses.confirmed(account, asker)
+            return None if confirmed is None else self._browser.see_other(road.after)
+        record = account.credentials.reissue_address
+        if record is None or self._pages.clock() - record.bound_at > _DOUBLE_CLICK:
+            return None
+        secret = record.secret
+        return self._draw_done(admitted, masked(secret["address"]), "paused_until" in secret)
+
+    def _draw_done(self, admitted: Admitted, to: str, paused: object) -> Response:
+        return self._browser.page(
+            "portal/address_done.html",
+            user=admitted.account.user,
+            to=to,
+            paused=bool(paused),
+            onward=self._pages.onward(admitted.account.user),
+            csrf=self._pages.csrf(),
+        )
 
     def _again(self, road: _Road) -> Response:
         """Another address: the code that was sent is left to die."""
