@@ -20,7 +20,7 @@ from flask.templating import Environment
 from jinja2 import BaseLoader, StrictUndefined
 from werkzeug.exceptions import HTTPException
 
-from idp_mfa import locale
+from idp_mfa import locale, pictures
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.client_address import TrustedProxies, is_loopback, see
 from idp_mfa.model import Clock, Randomness, Reference, Seen, TransactionId
@@ -334,6 +334,7 @@ class Browser:
             "site": site.in_language(language),
             "host": self.host,
             "asset": self.asset,
+            "pictures": pictures,
             "reference": None,
             "csrf": "",
             "version": 0,

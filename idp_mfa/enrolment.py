@@ -217,6 +217,17 @@ class Enrolments:
             self._store.clear(self._throttle.of_factors(account.user.id))
         return Bound(bound, answer.accepted.verification, replaced)
 
+    def remove(self, account: Account, credential: Credential, notice: Notice) -> ChangeAnswer:
+        """Take one away; ``notice`` goes out if and only if it is gone."""
+        intended = self._outbox.intend(notice, Awaited(credential.id, None))
+        changes = (Change(credential, None),)
+        done = self._credentials.change(account.user.id, account.credentials, changes)
+        if done is ChangeAnswer.DONE:
+            self._outbox.release(intended, self._clock())
+        else:
+            self._outbox.done(intended)
+        return done
+
     def _change(
         self,
         account: Account,

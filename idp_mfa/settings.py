@@ -104,6 +104,18 @@ class TotpOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixOptions:
+    """``only_factor``: the image matrix may be somebody's only one, and set up first.
+
+    After ``uses`` or ``age`` its owner is asked to have new pictures drawn.
+    """
+
+    only_factor: bool = False
+    uses: int = 50
+    age: timedelta = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True)
 class PasscodeOptions:
     """``life`` is that of a passcode for which the desk says no other time."""
 
@@ -140,6 +152,7 @@ class Settings:
     )
     totp: TotpOptions = field(default_factory=TotpOptions)
     fido2: Fido2Options = field(default_factory=Fido2Options)
+    image_matrix: MatrixOptions = field(default_factory=MatrixOptions)
     passcodes: PasscodeOptions = field(default_factory=PasscodeOptions)
     sign_in: SignInLimits = field(default_factory=SignInLimits)
     session: SessionLimits = field(default_factory=SessionLimits)

@@ -11,6 +11,8 @@ from idp_mfa.compose.reading import NotComposed
 from idp_mfa.factor import Factor
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.fido2 import Fido2
+from idp_mfa.factors.image_matrix import NAME as MATRIX
+from idp_mfa.factors.image_matrix import ImageMatrix
 from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
 from idp_mfa.factors.recovery_code import PASSCODES, RECOVERY_CODES
 from idp_mfa.factors.totp import NAME as TOTP
@@ -33,6 +35,7 @@ def factors_of(settings: Settings) -> dict[FactorName, Factor]:
         **_of_packages(),
         FIDO2: lambda: fido2_of(settings),
         TOTP: lambda: Totp(settings.totp.issuer),
+        MATRIX: lambda: ImageMatrix(settings.image_matrix.uses, settings.image_matrix.age),
         RECOVERY_CODE: lambda: RECOVERY_CODES,
     }
     if unknown := [name for name in settings.factors if name not in made]:

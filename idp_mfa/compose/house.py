@@ -13,6 +13,8 @@ from flask import Flask
 
 from idp_mfa.browser import Browser
 from idp_mfa.factors.fido2 import NAME as FIDO2
+from idp_mfa.factors.image_matrix import NAME as MATRIX
+from idp_mfa.factors.image_matrix import ImageMatrix
 from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
 from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
@@ -24,17 +26,20 @@ from idp_mfa.saml.endpoints import SamlEndpoints
 from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.settings import Settings
+from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
 from idp_mfa.web.fido2 import Fido2Pages
 from idp_mfa.web.health import Health
+from idp_mfa.web.matrix import PAGE as MATRIX_PAGE
+from idp_mfa.web.matrix import MatrixPages
 from idp_mfa.web.network import Looks, NetworkPage
 from idp_mfa.web.portal import PortalPages
 from idp_mfa.web.reissue import ReissuePages
 from idp_mfa.web.reissue_address import AddressPages
-from idp_mfa.web.set_up import Companions, SetUpPages
+from idp_mfa.web.set_up import SetUpPages
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.web.totp import TotpPages
 
@@ -46,7 +51,9 @@ from idp_mfa.compose.use_cases import UseCases
 
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
-PortalFace = PortalPages | TotpPages | ReissuePages | AddressPages | Fido2Pages | SetUpPages
+PortalFace = (
+    PortalPages | TotpPages | ReissuePages | AddressPages | Fido2Pages | SetUpPages | MatrixPages
+)
 
 
 _TILES = {RECOVERY_CODE: "codes"}
@@ -174,6 +181,7 @@ class House(UseCases):
             (*offered, *by_mail) if mails else offered,
             {
                 **({} if self.passkeys is None else {"fido2": PASSKEYS}),
+                **({} if MATRIX not in self.factors else {"matrix": MATRIX_PAGE}),
                 **{_TILES.get(one, one): path for one, path in self._set_up_at().items()},
             },
         )
@@ -187,14 +195,14 @@ class House(UseCases):
             totp=self.factors[TOTP],
             issuer=issuer,
         )
-        companions = Companions(self.factors, self.alone)
+        standing = StandingAlone(self.factors, self.alone)
         others = (
             SetUpPages(
                 pages=pages,
                 sessions=self.sessions,
                 enrolments=self.enrolments,
                 factor=self.factors[name],
-                companions=companions,
+                standing=standing,
                 path=path,
                 name=f"portal.{_TILES.get(name, name)}",
             )
@@ -203,6 +211,16 @@ class House(UseCases):
         faces: tuple[PortalFace, ...] = (portal, totp, *others)
         if self.passkeys is not None:
             faces = (*faces, Fido2Pages(pages, self.passkeys, self.settings.rp_id))
+        matrix = self.factors.get(MATRIX)
+        if isinstance(matrix, ImageMatrix):
+            shown = MatrixPages(
+                pages=pages,
+                sessions=self.sessions,
+                enrolments=self.enrolments,
+                matrix=matrix,
+                standing=standing,
+            )
+            faces = (*faces, shown)
         if not mails:
             return faces
         reissue = ReissuePages(pages, self.recoveries, issuer)
@@ -210,7 +228,7 @@ class House(UseCases):
 
     def _set_up_at(self) -> Mapping[FactorName, str]:
         """Where those factors are set up that need no pages of their own."""
-        own = {TOTP, FIDO2, *(one.name for one in PASSCODES)}
+        own = {TOTP, FIDO2, MATRIX, *(one.name for one in PASSCODES)}
         return {
             name: f"/portal/{_TILES.get(name, name)}" for name in self.factors if name not in own
         }
@@ -260,7 +278,6 @@ class House(UseCases):
             keys=_or((), self._key_facts),
             threads=server.workers * server.threads,
             store_memory=_or(None, self._store_memory),
-            letters=_or(None, self.outbox.waiting),
         )
 
     def _key_facts(self) -> tuple[KeyFacts, ...]:

@@ -11,6 +11,7 @@ from idp_mfa.devices import Devices
 from idp_mfa.enrolment import Enrolments
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.fido2 import Fido2
+from idp_mfa.factors.image_matrix import NAME as MATRIX
 from idp_mfa.helpdesk import HelpDesk
 from idp_mfa.key_folder import load_secret
 from idp_mfa.mail.addresses import normalised
@@ -85,7 +86,7 @@ class UseCases(Adapters):
     @property
     def alone(self) -> frozenset[FactorName]:
         """The factors of no possession that may be somebody's only one."""
-        return frozenset()
+        return frozenset({MATRIX}) if self.settings.image_matrix.only_factor else frozenset()
 
     @cached_property
     def postman(self) -> Postman | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from flask import Response, render_template, request
@@ -14,35 +12,12 @@ from idp_mfa.browser import Route, road
 from idp_mfa.enrolment import Bound, Enrolments, NotBound
 from idp_mfa.factor import Enrolment, Factor, Finite, Rejected
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import BoundBy, FactorKind, FactorName, Page, Reference
+from idp_mfa.model import BoundBy, Page, Reference
 from idp_mfa.own_pages import OwnPages
 from idp_mfa.ports import Throttled
 from idp_mfa.session import Sessions
 from idp_mfa.signin.outcomes import Admitted
-
-
-@dataclass(frozen=True, slots=True)
-class Companions:
-    """Which factors are enough alone; the others are set up beside one of these.
-
-    ``alone`` are those that a site lets stand alone although they are of no possession.
-    """
-
-    factors: Mapping[FactorName, Factor]
-    alone: frozenset[FactorName]
-
-    def stands(self, factor: Factor) -> bool:
-        """Whether somebody may have this one and no other."""
-        return FactorKind.POSSESSION in factor.may_show or factor.name in self.alone
-
-    def enough(self, admitted: Admitted, but: Collection[FactorName] = ()) -> bool:
-        """Whether somebody has one that stands alone, others than these left aside."""
-        return any(
-            one.factor not in but
-            and one.factor in self.factors
-            and self.stands(self.factors[one.factor])
-            for one in admitted.account.credentials.active
-        )
+from idp_mfa.standing_alone import StandingAlone
 
 
 class SetUpPages:
@@ -55,7 +30,7 @@ class SetUpPages:
         sessions: Sessions,
         enrolments: Enrolments,
         factor: Factor,
-        companions: Companions,
+        standing: StandingAlone,
         path: str,
         name: str,
     ) -> None:
@@ -64,7 +39,7 @@ class SetUpPages:
         self._sessions = sessions
         self._enrolments = enrolments
         self._factor = factor
-        self._companions = companions
+        self._standing = standing
         self._path = path
         self._name = name
 
@@ -142,7 +117,7 @@ class SetUpPages:
         admitted = self._pages.acting(Page.PORTAL_ADD_FACTOR, self._path)
         if isinstance(admitted, Response):
             return admitted
-        if not self._companions.stands(self._factor) and not self._companions.enough(admitted):
+        if not self._standing.may_begin(admitted.account, self._factor.name):
             return self._browser.see_other(self._path)
         bound_by = self._pages.may_bind(admitted)
         return bound_by if isinstance(bound_by, Response) else (admitted, bound_by)
@@ -192,8 +167,7 @@ class SetUpPages:
                 }
                 for one in held
             ],
-            another_first=not self._companions.stands(self._factor)
-            and not self._companions.enough(admitted),
+            another_first=not self._standing.may_begin(admitted.account, self._factor.name),
             action=f"{self._path}/begin",
             csrf=self._pages.csrf(),
         )
