@@ -129,10 +129,15 @@ class PortalPages:
         )
 
     def sign_out(self) -> Response:
-        """End the session on the server, then in the browser, whatever its settings."""
+        """End the session on the server, then in the browser, whatever its settings.
+
+        Who wants to switch to another ID of theirs is asked for it at once (OMU FAQ 2).
+        """
         cookie = self._browser.session_cookie()
         if cookie and not self._browser.csrf_right(cookie):
             return self._browser.see_other("/sign-out")
         self._signin.log_out(cookie, self._browser.seen())
+        if request.form.get("switch") == "1":
+            return self._browser.clear_session(self._pages.begin(Page.PORTAL_HOME))
         response = self._browser.page("signin/signed_out.html", service=None, continue_url="/")
         return self._browser.clear_session(response)
