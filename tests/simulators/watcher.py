@@ -100,8 +100,8 @@ def main() -> None:
         f"best blind guess              {best_blind():.3g}",
         f"best after one recording      {found.mean:.3g} +- {found.error:.1g}",
         *(
-            f"passed after {recordings} recordings     {after_recordings(recordings, 2000, chance):.2g}"
-            for recordings in (2, 3, 4)
+            f"passed after {many} recordings     {after_recordings(many, 2000, chance):.2g}"
+            for many in (2, 3, 4)
         ),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
