@@ -28,6 +28,7 @@ from idp_mfa.enrolment import Bound, Enrolments
 from idp_mfa.factor import Rejection, Response
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
+from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import (
     Account,
     AuthnRequest,
@@ -44,7 +45,16 @@ from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Unavailable
 from idp_mfa.session import SessionLimits, Sessions
 from idp_mfa.signin.flow import Refused
-from idp_mfa.signin.outcomes import AnswerNotAccepted, AnswerThrottled, At, Begun, Stale, Typed
+from idp_mfa.signin.outcomes import (
+    AnswerNotAccepted,
+    AnswerThrottled,
+    At,
+    Begun,
+    BrowserCookies,
+    Finished,
+    Stale,
+    Typed,
+)
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.service import SignIn
 from idp_mfa.signin.transactions import SignInLimits
@@ -90,6 +100,7 @@ class House:
     def __post_init__(self) -> None:
         self.site = SqliteSite(self.place / "people.db")
         self.store, self.record = MemoryStore(lambda: self.now), Kept()
+        self.outbox = MemoryOutbox()
         self.throttle = Throttle(self.limits, KEY)
         totp = Totp("T")
         file = assets.folder("policies") / "default.yaml"
@@ -116,7 +127,7 @@ class House:
                 preference=(TOTP,),
                 throttle=self.throttle,
                 devices=Devices(self.store, os.urandom, KEY),
-                outbox=MemoryOutbox(),
+                outbox=self.outbox,
                 clock=lambda: self.now,
                 randomness=os.urandom,
                 limits=SignInLimits(),
@@ -151,7 +162,13 @@ class House:
     def code(self, key: str, off: timedelta = timedelta(0)) -> str:
         return pyotp.TOTP(key).at(self.now + off)
 
-    def asked(self, login: str) -> Asked:
+    @property
+    def told(self) -> list[Notice]:
+        """What waits to be mailed."""
+        queued = self.outbox.take(99, self.now + timedelta(days=999), timedelta(0))
+        return [one.letter for one in queued if isinstance(one.letter, Notice)]
+
+    def asked(self, login: str, *, shared: bool = False) -> Asked:
         """A sign-in that has come as far as the yellow screen."""
         service = Service(ServiceId("https://sp.example/"), {}, "sp.example")
         begun = self.signin.begin(AuthnRequest(service, Page.SIGN_IN, "/answer", {}), OUTSIDE)
@@ -160,7 +177,7 @@ class House:
             begun.transaction.id,
             begun.binding,
             begun.transaction.version,
-            typed=Typed(login, f"demo-{login}".encode(), shared_computer=False),
+            typed=Typed(login, f"demo-{login}".encode(), shared_computer=shared),
             device_cookie=None,
             seen=OUTSIDE,
         )
@@ -189,6 +206,16 @@ class Asked:
             device_cookie=None,
             seen=OUTSIDE,
         )
+
+    def arrives(self, code: str, device: str | None = None) -> str | None:
+        """The code is right, and the service is told; what this browser is known by."""
+        moved = self.types(code)
+        assert isinstance(moved, At), moved
+        done = self.house.signin.finish(
+            moved.transaction.id, self.at.binding, BrowserCookies(None, device), OUTSIDE
+        )
+        assert isinstance(done, Finished), done
+        return done.cookies.device
 
     def told(self, code: str) -> Diagnosis | None:
         answer = self.types(code)
@@ -364,6 +391,28 @@ def test_when_many_are_off_by_the_same_our_own_clock_is_suspected(tmp_path: Path
     assert [one.detail["ahead_seconds"] for one in alarms] == [-120]
     house.now += timedelta(minutes=6)
     assert house.asked("ivan").told(house.code(keys["ivan"], off)) is None
+
+
+def test_the_owner_hears_of_a_new_browser_unless_all_is_new(house: House) -> None:
+    key = house.enrolled("alice")
+    for times in (0, 1, 2):
+        house.asked("alice").arrives(house.code(key))
+        assert [one.kind for one in house.told] == [NoticeKind.NEW_DEVICE] * times
+        house.now += timedelta(minutes=2)
+    house.now += timedelta(days=300)
+    house.asked("alice").arrives(house.code(key))
+    assert len(house.told) == 3, "known browsers are forgotten, the key is old: that is news"
+
+
+def test_a_known_browser_and_a_shared_computer_are_no_news(house: House) -> None:
+    key = house.enrolled("alice")
+    house.now += timedelta(days=2)
+    device = house.asked("alice").arrives(house.code(key))
+    house.now += timedelta(minutes=2)
+    house.asked("alice").arrives(house.code(key), device)
+    house.now += timedelta(minutes=2)
+    house.asked("alice", shared=True).arrives(house.code(key))
+    assert len(house.told) == 1
 
 
 def test_retired_keys_are_purged_when_something_is_changed(house: House) -> None:

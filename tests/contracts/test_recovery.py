@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.letters import CodePurpose, MailedCode, Notice, NoticeKind
@@ -194,6 +196,30 @@ def test_of_64_posts_of_the_code_one_is_taken(world: World) -> None:
     )
     assert sum(isinstance(answer, Matched) for answer in answers) <= 1
     assert isinstance(world.confirm(code), NotMatched)
+
+
+def test_a_typo_in_a_code_that_has_expired_is_told_as_expired(world: World) -> None:
+    code = world.send()
+    world.later(minutes=31)
+    answer = world.confirm(other_than(code))
+    assert isinstance(answer, NotMatched)
+    assert answer.why is CodeProblem.EXPIRED
+
+
+def test_a_flood_of_codes_alarms_once_an_hour_and_refuses_nobody(world: World) -> None:
+    record: list[AuditRecord] = []
+    limits = Limits(mail_alarm_per_hour=2, mail_per_hour=9, mail_per_day=9)
+    audit = SimpleNamespace(record=record.append)
+    codes = replace(world.codes, throttle=Throttle(limits, bytes(32)), audit=audit)
+    world.recoveries = replace(world.recoveries, codes=codes)
+    for _ in range(4):
+        world.send()
+    assert [one.event for one in record] == [AuditEvent.MAIL_FLOOD]
+    assert OWN not in repr(record)
+    world.later(minutes=61)
+    for _ in range(3):
+        world.send()
+    assert len(record) == 2
 
 
 def test_a_code_works_once(world: World) -> None:
