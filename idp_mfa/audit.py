@@ -18,6 +18,8 @@ class AuditEvent(Enum):
     REQUEST_REFUSED = "request.refused"
     PASSWORD_ACCEPTED = "password.accepted"
     PASSWORD_REJECTED = "password.rejected"
+    PASSKEY_ACCEPTED = "passkey.accepted"
+    PASSKEY_REJECTED = "passkey.rejected"
     SESSION_RECOGNISED = "session.recognised"
     FACTOR_CHOSEN = "factor.chosen"
     FACTOR_ACCEPTED = "factor.accepted"

@@ -267,3 +267,16 @@ class Factor(Protocol):
     ) -> Enrolled | Rejected:
         """Prove that the device holds the secret; the credential is active from then on."""
         ...
+
+
+@runtime_checkable
+class Nameless(Factor, Protocol):
+    """What a factor may be besides: something by whose answer its owner is found."""
+
+    def nameless_challenge(self, randomness: Randomness) -> Challenge:
+        """Ask whoever is there; the answer has to show two kinds."""
+        ...
+
+    def owner(self, response: Response) -> UserId | None:
+        """Whom an answer says that it is of; nothing is proved by it."""
+        ...

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from idp_mfa.devices import Devices
 from idp_mfa.enrolment import Enrolments
+from idp_mfa.factor import Nameless
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.fido2 import Fido2
 from idp_mfa.factors.image_matrix import NAME as MATRIX
@@ -78,6 +79,7 @@ class UseCases(Adapters):
                 randomness=self.randomness,
                 limits=self.settings.sign_in,
                 shadow=self.shadow,
+                nameless=self._nameless,
                 country_of=self.country_of,
                 alone=self.alone,
             )
@@ -158,6 +160,12 @@ class UseCases(Adapters):
             clock=self.checked_clock,
             randomness=self.randomness,
         )
+
+    @property
+    def _nameless(self) -> Nameless | None:
+        factor = self.factors.get(FIDO2)
+        allowed = self.settings.fido2.without_name
+        return factor if allowed and isinstance(factor, Nameless) else None
 
     @cached_property
     def passkeys(self) -> Passkeys | None:

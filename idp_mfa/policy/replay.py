@@ -21,7 +21,9 @@ from idp_mfa.policy.model import Policy
 from idp_mfa.policy.record import VERSION_LETTERS, Recorded, Verdict, from_record, verdict_of
 from idp_mfa.policy.unrecorded import ADDRESS, Asked, looked_at
 
-FIRST = frozenset({AuditEvent.PASSWORD_ACCEPTED, AuditEvent.SESSION_RECOGNISED})
+FIRST = frozenset(
+    {AuditEvent.PASSWORD_ACCEPTED, AuditEvent.PASSKEY_ACCEPTED, AuditEvent.SESSION_RECOGNISED}
+)
 """The events that hold the first judgement of a sign-in: whether anything more was asked."""
 NO_FACTS = "decision"
 """What is missing of a sign-in that was recorded before decisions were."""

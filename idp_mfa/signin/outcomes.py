@@ -16,10 +16,14 @@ from idp_mfa.signin.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class BrowserCookies:
-    """The values of the cookies that outlive a sign-in: the session, and a known browser."""
+    """The values of the cookies that outlive a sign-in: the session, and a known browser.
+
+    ``last`` is the factor that was shown in it, for next time.
+    """
 
     session: str | None = None
     device: str | None = None
+    last: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,13 @@ class PasswordThrottled:
 
     transaction: Transaction
     wait: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyNotAccepted:
+    """One answer for whatever was wrong with a passkey that came without a name."""
+
+    transaction: Transaction
 
 
 @dataclass(frozen=True, slots=True)

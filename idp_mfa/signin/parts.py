@@ -9,7 +9,7 @@ from typing import Any
 
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.devices import Devices
-from idp_mfa.factor import Factor, Lapses
+from idp_mfa.factor import Factor, Lapses, Nameless
 from idp_mfa.model import (
     Account,
     Clock,
@@ -35,7 +35,8 @@ from idp_mfa.throttle import Throttle
 class SignInParts:
     """What the sign-in works with; ``preference`` orders the factors that are asked first.
 
-    ``alone`` are those that may be somebody's only one, although they bind no other.
+    ``alone`` are those that may be somebody's only one, although they bind no other. ``nameless``
+    is the one that may stand for name and password, if the site lets it.
     """
 
     directory: Directory
@@ -54,6 +55,7 @@ class SignInParts:
     limits: SignInLimits
     country_of: CountryOf = nowhere
     shadow: Callable[[], Policy | None] = no_shadow
+    nameless: Nameless | None = None
     alone: frozenset[FactorName] = frozenset()
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from idp_mfa.audit import AuditEvent
 from idp_mfa.diagnosis import word_of
-from idp_mfa.factor import Accepted, CounterSpend, Rejected, Rejection, Response
+from idp_mfa.factor import Accepted, Challenge, CounterSpend, Rejected, Rejection, Response
 from idp_mfa.model import (
     PASSWORD,
     AccountState,
@@ -52,6 +52,7 @@ from idp_mfa.signin.outcomes import (
     Gone,
     OtherBrowser,
     PageDenied,
+    PasskeyNotAccepted,
     PasswordNotAccepted,
     PasswordThrottled,
     SetAside,
@@ -65,6 +66,7 @@ from idp_mfa.signin.transaction import Transaction
 from idp_mfa.signin.transactions import Transactions
 from idp_mfa.signin.tries import Tries
 from idp_mfa.signin.waiting import Waiting
+from idp_mfa.signin.without_name import WithoutName
 
 
 class SignIn:
@@ -78,6 +80,9 @@ class SignIn:
         self._transactions = Transactions(parts.store, parts.clock, parts.randomness, parts.limits)
         self._moves = Moves(parts, self._transactions, self._recognition)
         self._answers = Answers(parts, self._transactions, self._recognition, self._moves)
+        self._without_name = (
+            None if parts.nameless is None else WithoutName(parts, parts.nameless, self._moves)
+        )
         self._waiting = Waiting(parts, self._transactions, self._recognition, self._moves)
 
     # -- beginning ---------------------------------------------------------------------------
@@ -209,6 +214,35 @@ class SignIn:
             proof=AuditEvent.PASSWORD_ACCEPTED,
             shared_computer=typed.shared_computer,
         )
+
+    @property
+    def takes_passkeys(self) -> bool:
+        """Whether a passkey may stand for name and password."""
+        return self._without_name is not None
+
+    def ask_passkey(self, id: TransactionId, binding: str | None) -> Challenge | None:
+        """The question for a passkey without a name; None if it cannot be asked here and now."""
+        found = self.look(id, binding)
+        if self._without_name is None or not isinstance(found, Transaction):
+            return None
+        return self._without_name.ask(found)
+
+    def identify_by_passkey(
+        self,
+        id: TransactionId,
+        binding: str | None,
+        response: Response,
+        seen: Seen,
+        *,
+        shared_computer: bool,
+    ) -> At | Stale | PasskeyNotAccepted | Absent:
+        """The first step without a name: who it is, by what they hold and are."""
+        found = self.look(id, binding)
+        if not isinstance(found, Transaction):
+            return found
+        if self._without_name is None:
+            return Stale(found)
+        return self._without_name.answer(found, response, seen, shared_computer=shared_computer)
 
     def choose(
         self, id: TransactionId, binding: str | None, version: int, factor: FactorName, seen: Seen

@@ -33,6 +33,7 @@ from idp_mfa.signin.outcomes import (
     Begun,
     Gone,
     OtherBrowser,
+    PasskeyNotAccepted,
     PasswordNotAccepted,
     PasswordThrottled,
     Stale,
@@ -98,6 +99,8 @@ class SignInPages:
         return (
             Route(here, "signin.show", self.show),
             Route(f"{here}/identity", "signin.identity", self.identity, ("POST",)),
+            Route(f"{here}/question", "signin.question", self.question, ("POST",)),
+            Route(f"{here}/passkey", "signin.passkey", self.passkey, ("POST",)),
             Route(f"{here}/choose", "signin.choices", self.choices),
             Route(f"{here}/choose", "signin.choose", self.choose, ("POST",)),
             Route(f"{here}/response", "signin.response", self.response, ("POST",)),
@@ -105,7 +108,7 @@ class SignInPages:
             Route(f"{here}/again", "signin.again", self.again, ("POST",)),
             *(
                 Route(f"{here}/{step}", f"signin.{step}.back", self.back)
-                for step in ("identity", "response", "cancel", "again")
+                for step in ("identity", "question", "passkey", "response", "cancel", "again")
             ),
         )
 
@@ -172,6 +175,32 @@ class SignInPages:
                 return self._after(found)
             case never:
                 assert_never(never)
+
+    def question(self, id: str) -> Response:
+        """What a passkey without a name has to sign, for the script that asks for it."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        asked = self._signin.ask_passkey(key, binding) if browser.csrf_right(binding) else None
+        if asked is None:
+            return Response("{}", 409, mimetype="application/json")
+        return Response(asked.shown["options"], mimetype="application/json")
+
+    def passkey(self, id: str) -> Response:
+        """The answer of a passkey without a name."""
+        browser, key = self._browser, TransactionId(id)
+        binding = browser.binding(key)
+        if not browser.csrf_right(binding):
+            return self.back(id)
+        found = self._signin.identify_by_passkey(
+            key,
+            binding,
+            contract.Response(dict(request.form.items())),
+            browser.seen(),
+            shared_computer=request.form.get("shared_computer") == "1",
+        )
+        if isinstance(found, PasskeyNotAccepted):
+            return self._draw_password(found.transaction, binding or "", "", "passkey", None)
+        return self._after(found)
 
     def choose(self, id: str) -> Response:
         """One of the offered factors."""
@@ -334,6 +363,10 @@ class SignInPages:
             200 if error is None else 429 if error == "throttled" else 422,
             action=f"/signin/{transaction.id}/identity",
             cancel_action=f"/signin/{transaction.id}/cancel",
+            passkey_action=f"/signin/{transaction.id}/passkey"
+            if self._signin.takes_passkeys
+            else None,
+            question_url=f"/signin/{transaction.id}/question",
             service=self._shown(transaction.request.service),
             login=login[:256],
             error=error,

@@ -159,8 +159,22 @@ def states() -> Iterator[tuple[str, str, Context]]:
             kind=kind, left=left, seconds=seconds, issuer="OMU", minutes=5, day="3 November 2026"
         )
 
-    password = {"action": "/a", "cancel_action": "/c", "service": service, "login": "", **proof}
-    for error, signed_in_as in ((None, None), ("wrong", None), ("throttled", None), (None, "bob")):
+    password = {
+        "passkey_action": "/p",
+        "question_url": "/q",
+        "action": "/a",
+        "cancel_action": "/c",
+        "service": service,
+        "login": "",
+        **proof,
+    }
+    for error, signed_in_as in (
+        (None, None),
+        ("passkey", None),
+        ("wrong", None),
+        ("throttled", None),
+        (None, "bob"),
+    ):
         yield (
             f"password {error} {signed_in_as}",
             "signin/password.html",

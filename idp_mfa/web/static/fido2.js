@@ -37,23 +37,63 @@ function say(name) {
   for (const one of document.querySelectorAll("[data-said]")) one.hidden = one.dataset.said !== name;
 }
 
-async function ask(options, byItself) {
+let pending = null; // what the browser offers where the user ID is typed, until it is asked outright
+
+async function asked() {
+  if (form.dataset.options) return JSON.parse(form.dataset.options);
+  const answer = await fetch(form.dataset.question, {
+    method: "POST",
+    body: new URLSearchParams({ csrf: form.elements.csrf.value }),
+  });
+  if (!answer.ok) throw new Error("no question");
+  return answer.json();
+}
+
+function post(credential) {
+  const shared = document.getElementById("shared_computer");
+  if (shared && shared.checked) form.elements.shared_computer.value = "1";
+  form.elements.credential.value = encoded(credential);
+  form.submit();
+}
+
+// A passkey chosen where the user ID is typed; asked anew before the question is too old.
+async function offer() {
+  const ready = PublicKeyCredential.isConditionalMediationAvailable;
+  if (!ready || !(await ready.call(PublicKeyCredential))) return;
+  try {
+    const options = await asked();
+    const mine = (pending = new AbortController());
+    setTimeout(() => {
+      if (pending !== mine) return;
+      mine.abort();
+      offer();
+    }, options.timeout - 60000);
+    const { signal } = mine;
+    post(await navigator.credentials.get({ publicKey: decoded(options), mediation: "conditional", signal }));
+  } catch {
+    // Nothing was asked of anybody: the fields are there.
+  }
+}
+
+async function ask(byItself) {
   const button = form.querySelector("button[data-start]");
   const began = performance.now();
   button.disabled = true;
   say("waiting");
+  if (pending) pending.abort();
+  pending = null;
+  let timeout = Infinity;
   try {
-    const publicKey = decoded(options);
-    const credential = await navigator.credentials[form.dataset.passkey]({ publicKey });
-    form.elements.credential.value = encoded(credential);
-    form.submit();
+    const options = await asked();
+    timeout = options.timeout;
+    post(await navigator.credentials[form.dataset.passkey]({ publicKey: decoded(options) }));
     return;
   } catch (error) {
     const took = performance.now() - began;
     if (error.name === "InvalidStateError") say("already");
     else if (error.name === "SecurityError" || error.name === "NotSupportedError") say("impossible");
     else if (error.name !== "NotAllowedError" && error.name !== "AbortError") say("failed");
-    else if (took >= options.timeout - AT_ONCE) say("timed-out");
+    else if (took >= timeout - AT_ONCE) say("timed-out");
     else if (byItself && took < AT_ONCE) say("press");
     else say("cancelled");
   }
@@ -68,11 +108,11 @@ if (form) {
   } else if (!window.PublicKeyCredential || !navigator.credentials) {
     say("impossible");
   } else {
-    const options = JSON.parse(form.dataset.options);
     const button = form.querySelector("button[data-start]");
     button.hidden = false;
-    button.addEventListener("click", () => ask(options, false));
-    if ("auto" in form.dataset) ask(options, true);
+    button.addEventListener("click", () => ask(false));
+    if ("auto" in form.dataset) ask(true);
+    if (form.dataset.question) offer();
   }
 }
 
