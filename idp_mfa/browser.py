@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException
 from idp_mfa import locale, pictures
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.client_address import TrustedProxies, is_loopback, see
-from idp_mfa.model import Clock, Randomness, Reference, Seen, TransactionId
+from idp_mfa.model import Clock, FactorName, Randomness, Reference, Seen, TransactionId
 from idp_mfa.policy.device import device_of
 from idp_mfa.ports import AuditLog, Unavailable
 from idp_mfa.security_headers import (
@@ -123,7 +123,12 @@ class Browser:
         line = None if name is None else request.headers.get(name)
         found = self._see(request.remote_addr, () if line is None else (line,), self._addresses)
         said, mobile = request.headers.get("User-Agent", ""), request.headers.get(_MOBILE_HINT, "")
-        return replace(found, device=self._device_of(said, mobile))
+        last = request.cookies.get(f"{self._prefix}idp-last")
+        return replace(
+            found,
+            device=self._device_of(said, mobile),
+            last=None if last is None else FactorName(last),
+        )
 
     def session_cookie(self) -> str | None:
         """The session cookie's value, as sent."""
@@ -179,6 +184,8 @@ class Browser:
             self.set_session(response, cookies.session)
         if cookies.device is not None:
             self._set(response, f"{self._prefix}idp-dev", cookies.device, _DEVICE_SECONDS)
+        if cookies.last is not None:
+            self._set(response, f"{self._prefix}idp-last", cookies.last, _DEVICE_SECONDS)
         return response
 
     def moment(self, at: datetime) -> str:

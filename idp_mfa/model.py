@@ -243,11 +243,13 @@ class Seen:
 
     ``address`` is None when it could not be read or came by no trusted proxy: the zone
     ``unknown``, which never skips. ``walk`` names each hop that was looked at, nearest first.
+    ``last`` is the factor that the browser says was shown in it last: what is asked first, no more.
     """
 
     address: IPv4Address | IPv6Address | None
     walk: tuple[str, ...]
     device: Device = Device.UNKNOWN
+    last: FactorName | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.assurance import amr_of, kinds_of
 from idp_mfa.session import Session, counting
+from idp_mfa.signin.choosing import worked_last
 from idp_mfa.signin.flow import (
     Authenticated,
     AwaitChoice,
@@ -83,6 +84,7 @@ class Answers:
         session, cookie = self.parts.sessions.establish(
             cookies.session, user, verified, shared_computer=found.shared_computer
         )
+        last = None if found.shared_computer else worked_last(verified, found.began_at)
         device = self._device(found, account, cookies.device, verified, seen)
         if found.session != session.handle and not self.transactions.swap(
             found, replace(found, session=session.handle)
@@ -108,7 +110,7 @@ class Answers:
             zone=state.because.zone,
             decision=judge.for_record(),
         )
-        return Finished(result, found, BrowserCookies(cookie, device))
+        return Finished(result, found, BrowserCookies(cookie, device, last))
 
     def ended(
         self, session: Session | None, service: ServiceId | None, seen: Seen

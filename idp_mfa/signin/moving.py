@@ -21,6 +21,7 @@ from idp_mfa.factor import (
 from idp_mfa.model import Account, FactorName, Refusal, Seen, User, Verification
 from idp_mfa.policy.model import Decision
 from idp_mfa.ports import Change, ChangeAnswer
+from idp_mfa.signin.choosing import first_of
 from idp_mfa.signin.flow import (
     Abandoned,
     AwaitChoice,
@@ -72,7 +73,7 @@ class Moves:
         if proof is not None:
             decision = judge.for_record()
             self.parts.record(proof, before, seen, account.user.id, decision=decision)
-        state = self._first_question(state, account, judge)
+        state = self._first_question(state, account, judge, seen)
         if state == before.state and draft is None:
             return At(before)
         after = self.transactions.swap(before, replace(draft or before, state=state))
@@ -174,12 +175,11 @@ class Moves:
         kept = json.dumps({**accepted.noted, "at": done.at.isoformat()}).encode()
         self.parts.store.put(use_key(account.user.id, done.credential_id), kept, _USE_REMEMBERED)
 
-    def _first_question(self, state: State, account: Account, judge: Judge) -> State:
+    def _first_question(self, state: State, account: Account, judge: Judge, seen: Seen) -> State:
         # The preferred factor is asked at once; the others stay one step away.
         if not isinstance(state, AwaitChoice):
             return state
-        order = {name: place for place, name in enumerate(self.parts.preference)}
-        factor = min(state.offered, key=lambda name: (order.get(name, len(order)), name))
+        factor = first_of(state.offered, self.parts.kinds, self.parts.preference, seen)
         asked = advance(state, FactorChosen(self.ask(factor, account)), judge)
         return state if isinstance(asked, OutOfTurn) else asked
 
