@@ -56,6 +56,8 @@ ELSEWHERE = (
 ONWARD = (Onward(HOSTILE, "/signin/one"), Onward("Library", "/signin/two"))
 PLACES = (OUTSIDE, NOWHERE, *ELSEWHERE)
 
+BOARD = {"order": " ".join(pictures.by_id()), "figures": "12345678" * 8}
+
 Context = Mapping[str, object]
 
 
@@ -220,7 +222,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "place": OUTSIDE,
                     "elsewhere": (),
                     "factor": factor,
-                    "shown": {"options": "{}"},
+                    "shown": BOARD if factor == "image_matrix" else {"options": "{}"},
                     "fields": () if factor == "fido2" else (field,),
                     "error": error,
                 },
@@ -427,9 +429,73 @@ def by_mail(begin: Context, card: Context) -> Iterator[tuple[str, str, Context]]
         yield f"reissue closed {why}", "portal/reissue_closed.html", context
 
 
+def matrix_states() -> Iterator[tuple[str, str, Context]]:
+    """The pages of the factors that are drawn, written down or of other packages."""
+    user = SimpleNamespace(login="alice", display_name=HOSTILE)
+    mine = {"user": user, "csrf": "token", "action": "/a"}
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    wrong = {"kind": "wrong", "left": None}
+    every = list(pictures.by_id())
+    codes = " ".join(["ABCDE-FGHJK-LMNPQ"] * 10)
+    field = SimpleNamespace(name="code", input_mode="text", autocomplete="off", max_length=32)
+    for factor, shown in (
+        ("recovery_code", {"codes": codes}),
+        ("recovery_code", {}),
+        ("made_up", {"word": HOSTILE}),
+    ):
+        page = {**mine, "name": "portal.codes", "set_up": factor}
+        for left in (None, 0, 1, 7):
+            for another_first in (False, True):
+                held = [{"since": since, "left": left}]
+                begin = {**page, "held": held, "another_first": another_first}
+                name = f"set-up {factor} {len(shown)} {left} {another_first}"
+                yield name, "portal/set_up_begin.html", begin
+        for error in (None, wrong, {"kind": "malformed", "left": None}):
+            for replaces in (False, True):
+                fields = {"fields": (field,), "shown": shown, "again": "/again"}
+                drawn_ = {**page, **fields, "error": error, "replaces": replaces}
+                yield f"set-up {factor} {shown} {error} {replaces}", "portal/set_up.html", drawn_
+        for replaced in (False, True):
+            ended = {**page, "replaced": replaced, "onward": ()}
+            yield f"set-up done {factor} {len(shown)} {replaced}", "portal/set_up_done.html", ended
+    for another_first in (False, True):
+        begin = {**mine, "another_first": another_first}
+        yield f"matrix begin {another_first}", "portal/matrix_begin.html", begin
+    for replaces in (False, True):
+        pattern = {**mine, "pattern": every[:6], "replaces": replaces}
+        yield f"matrix pattern {replaces}", "portal/matrix_pattern.html", pattern
+    for number, before, question in ((0, "", "A1"), (1, "", ""), (2, "123456", "")):
+        for error in (None, wrong):
+            asked = {
+                **mine,
+                "shown": BOARD,
+                "number": number,
+                "before": before,
+                "question": question,
+                "error": error,
+                "look_url": "/look",
+            }
+            yield f"matrix question {number} {error}", "portal/matrix_question.html", asked
+    for due in (False, True):
+        for last in (False, True):
+            seen = {
+                **mine,
+                "pattern": every[6:12],
+                "since": since,
+                "due": due,
+                "last": last,
+                "begin_action": "/b",
+                "remove_action": "/r",
+                "practice_url": "/p",
+            }
+            yield f"matrix {due} {last}", "portal/matrix.html", seen
+    yield "matrix practised", "portal/matrix_practised.html", {**mine, "practice_url": "/p"}
+    yield "matrix removed", "portal/matrix_removed.html", mine
+
+
 def drawn(language: locale.Language, template: str, context: Context) -> str:
     page = environment(language).get_template(template)
     return page.render({**every_page(language), **context})
 
 
-STATES = list(states())
+STATES = [*states(), *matrix_states()]
