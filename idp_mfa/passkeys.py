@@ -377,5 +377,5 @@ def _id_key(public_id: str) -> str:
 
 
 def _label(typed: str) -> str:
-    plain = unicodedata.normalize("NFC", " ".join(typed.split()))
-    return "".join(one for one in plain if one.isprintable())[:MOST_LABEL_CHARACTERS]
+    shown = "".join(one for one in typed if one.isprintable() or one.isspace())
+    return unicodedata.normalize("NFC", " ".join(shown.split()))[:MOST_LABEL_CHARACTERS]
