@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -305,15 +306,7 @@ class Fido2:
         return Challenge(NAME, kept, {"options": _json(options.public_key)})
 
     def _server(self) -> Fido2Server:
-        server = Fido2Server(
-            PublicKeyCredentialRpEntity(id=self.rp_id, name=self.rp_name),
-            verify_origin=lambda origin: origin == self.origin,
-        )
-        server.allowed_algorithms = [
-            PublicKeyCredentialParameters(type=PublicKeyCredentialType.PUBLIC_KEY, alg=alg)
-            for alg in OFFERED
-        ]
-        return server
+        return _server_of(self.rp_id, self.rp_name, self.origin)
 
     def _expected(self, ceremony: Ceremony, kept: Mapping[str, str]) -> Expected:
         return Expected(
@@ -348,6 +341,20 @@ class Fido2:
             return randomness(64)
         nonce = randomness(_NONCE_BYTES)
         return seal_under(self.handle_key(), plain, bound=_HANDLE_BOUND, nonce=nonce)
+
+
+@lru_cache(maxsize=4)
+def _server_of(rp_id: str, rp_name: str, origin: str) -> Fido2Server:
+    """The library's server, which keeps nothing; making one costs more than a signature."""
+    server = Fido2Server(
+        PublicKeyCredentialRpEntity(id=rp_id, name=rp_name),
+        verify_origin=lambda said: said == origin,
+    )
+    server.allowed_algorithms = [
+        PublicKeyCredentialParameters(type=PublicKeyCredentialType.PUBLIC_KEY, alg=alg)
+        for alg in OFFERED
+    ]
+    return server
 
 
 def _json(
