@@ -57,6 +57,14 @@ _CODES_THAT_BIND = {
 }
 
 
+class Onsite(Enum):
+    """Whether a password may put a new key in an old one's place, on campus."""
+
+    NEVER = "never"
+    BY_POLICY = "by-policy"
+    """Where a rule for ``portal.replace`` admits: a deviation that a site chooses."""
+
+
 class NotAllowed(Enum):
     """Why this person may not bind a factor from here and now, whatever a policy says."""
 
@@ -92,6 +100,22 @@ def may_bind(
     if zone is None or not zone.first_set_up:
         return NotAllowed.ZONE
     return BoundBy.CAMPUS if zone.kind is ZoneKind.CAMPUS else BoundBy.VPN
+
+
+def may_replace(account: Account, factor: FactorName, zone: Zone | None) -> bool:
+    """Whether there is a key that a password may replace, where a site allows that at all.
+
+    Nothing is opened again by it that was shut off, or that cannot be read.
+    """
+    credentials = account.credentials
+    shut = (CredentialState.DISABLED, CredentialState.SUSPENDED)
+    return (
+        zone is not None
+        and zone.kind is ZoneKind.CAMPUS
+        and not credentials.unreadable
+        and not any(one.state in shut for one in credentials.factors)
+        and bool(credentials.of(factor))
+    )
 
 
 @dataclass(frozen=True, slots=True)

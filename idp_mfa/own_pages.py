@@ -11,7 +11,7 @@ from flask import Response
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.browser import Browser, Route, csrf_of
-from idp_mfa.enrolment import NotAllowed, may_bind
+from idp_mfa.enrolment import NotAllowed, Onsite, may_bind, may_replace
 from idp_mfa.mailed_codes import Asker
 from idp_mfa.model import (
     PORTAL,
@@ -271,6 +271,15 @@ class OwnPages:
         """What a page of ours asks of the sign-in."""
         context = {"path": self._path} if self._path else {}
         return AuthnRequest(self._service, page, resume=RESUME, context=context)
+
+    def replacing(self, factor: FactorName, onsite: Onsite) -> Admitted | None:
+        """Whoever may put a new key in the old one's place here and now, by the password alone."""
+        if onsite is Onsite.NEVER:
+            return None
+        found = self.look(Page.PORTAL_REPLACE)
+        if not isinstance(found, Admitted) or not may_replace(found.account, factor, found.zone):
+            return None
+        return found
 
     def may_bind(self, admitted: Admitted) -> BoundBy | Response:
         """The proof on which a factor may be bound now, whatever a policy says (P6, rule 2)."""

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.client_address import TrustedProxies, is_loopback
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
+from idp_mfa.enrolment import Onsite
 from idp_mfa.mail.options import MailOptions
 from idp_mfa.model import FactorName
 from idp_mfa.passkeys import Fido2Options
@@ -31,7 +32,7 @@ from idp_mfa.signin.transactions import SignInLimits
 from idp_mfa.site import SiteOptions
 from idp_mfa.store.options import RedisOptions
 from idp_mfa.throttle import Limits
-from idp_mfa.yaml_document import Plain, Problem, Problems, place, plain, read
+from idp_mfa.yaml_document import Node, Plain, Problem, Problems, over, place, plain, read
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
@@ -160,6 +161,8 @@ class Settings:
     mail: MailOptions = field(default_factory=MailOptions)
     countries: Path | None = None
     templates: Path | None = None
+    profile: Path | None = None
+    onsite: Onsite = Onsite.NEVER
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -179,21 +182,17 @@ class Settings:
 
 
 def load(path: Path) -> Settings | Problems:
-    """The settings of a file; paths in it count from its own folder."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return Problems((Problem(str(path), 1, 1, f"cannot be read: {type(error).__name__}"),))
-    node = read(text, str(path))
-    if isinstance(node, Problems):
-        return node
-    value = plain(node)
-    unknown = tuple(
-        Problem.at(place(node, steps), message) for steps, message in _unknown(Settings, value, ())
-    )
-    if unknown:
-        return Problems(unknown)
-    prepared = _prepared(Settings, value, path.absolute().parent)
+    """The settings of a file over those of its profile; paths count from a file's own folder."""
+    own = _document(path)
+    if isinstance(own, Problems):
+        return own
+    node, prepared = own
+    profile = prepared.get("profile")
+    if isinstance(profile, Path):
+        below = _document(profile)
+        if isinstance(below, Problems):
+            return below
+        node, prepared = over(node, below[0]), _over(prepared, below[1])
     try:
         return TypeAdapter(Settings).validate_python(prepared)
     except ValidationError as error:
@@ -208,6 +207,33 @@ def load(path: Path) -> Settings | Problems:
                 for one in error.errors(include_input=False, include_url=False)
             )
         )
+
+
+def _document(path: Path) -> tuple[Node, dict[str, Any]] | Problems:
+    """One file: its tree, and its values with paths that count from its own folder."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Problems((Problem(str(path), 1, 1, f"cannot be read: {type(error).__name__}"),))
+    node = read(text, str(path))
+    if isinstance(node, Problems):
+        return node
+    value = plain(node)
+    if not isinstance(value, dict):
+        return Problems((Problem.at(node.place, "must be a mapping of settings"),))
+    unknown = tuple(
+        Problem.at(place(node, steps), message) for steps, message in _unknown(Settings, value, ())
+    )
+    return (
+        Problems(unknown) if unknown else (node, _prepared(Settings, value, path.absolute().parent))
+    )
+
+
+def _over(own: Any, below: Any) -> Any:
+    """What the profile says where the settings say nothing."""
+    if not isinstance(own, dict) or not isinstance(below, dict):
+        return own
+    return {**below, **{key: _over(value, below.get(key)) for key, value in own.items()}}
 
 
 def _is_step(step: str | int) -> bool:

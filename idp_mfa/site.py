@@ -34,6 +34,7 @@ class SiteOptions:
     )
     brand: str = "#2E7D32"
     brand_ink: str = "#FFFFFF"
+    factor_brand: str = "#FFD84D"
     logo: str | None = None
     contact_url: str = ""
     manual_url: str = ""
@@ -60,11 +61,12 @@ class SiteOptions:
         That text is white if ``brand_ink`` is, else near black.
         """
         ink = WHITE if self.brand_ink.lower() in ("#fff", "#ffffff", "white") else NEAR_BLACK
-        brand, text = _luminance(self.brand), _luminance(ink)
-        if brand is None or text is None:
-            return None
-        low, high = sorted((brand, text))
-        return (high + 0.05) / (low + 0.05)
+        return _contrast(self.brand, ink)
+
+    @property
+    def factor_contrast(self) -> float | None:
+        """The same for pages that ask a factor, on which text is near black."""
+        return _contrast(self.factor_brand, NEAR_BLACK)
 
     def in_language(self, language: str) -> Site:
         """For a page in one language; a text that is missing there is told in another."""
@@ -73,6 +75,7 @@ class SiteOptions:
             short_name=self.short_name,
             brand=self.brand,
             brand_ink=self.brand_ink,
+            factor_brand=self.factor_brand,
             logo=self.logo,
             contact_url=self.contact_url,
             manual_url=self.manual_url,
@@ -88,6 +91,7 @@ class Site:
     short_name: str
     brand: str
     brand_ink: str
+    factor_brand: str
     logo: str | None
     contact_url: str
     manual_url: str
@@ -96,6 +100,14 @@ class Site:
 
 def _text(texts: Mapping[str, str], language: str) -> str:
     return texts.get(language) or next(iter(texts.values()), "")
+
+
+def _contrast(ground: str, ink: str) -> float | None:
+    brand, text = _luminance(ground), _luminance(ink)
+    if brand is None or text is None:
+        return None
+    low, high = sorted((brand, text))
+    return (high + 0.05) / (low + 0.05)
 
 
 def _luminance(colour: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import yaml
@@ -165,6 +165,23 @@ def plain(node: Node) -> Plain:
             return [plain(item) for item in node.items]
         case MappingNode():
             return {entry.key.text: plain(entry.value) for entry in node.entries}
+
+
+def over(node: Node, below: Node) -> Node:
+    """Two documents as one, mapping by mapping: what the first says goes before the second."""
+    if not isinstance(node, MappingNode) or not isinstance(below, MappingNode):
+        return node
+    said = {entry.key.text for entry in node.entries}
+    theirs = {entry.key.text: entry for entry in below.entries}
+    together = tuple(
+        replace(entry, value=over(entry.value, theirs[entry.key.text].value))
+        if entry.key.text in theirs
+        else entry
+        for entry in node.entries
+    )
+    return replace(
+        node, entries=(*together, *(one for key, one in theirs.items() if key not in said))
+    )
 
 
 def place(node: Node, path: Sequence[str | int]) -> Place:

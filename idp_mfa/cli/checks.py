@@ -90,7 +90,14 @@ def colours(site: SiteOptions) -> str | Notice:
         return Notice(
             f"site.brand_ink on site.brand has a contrast of {ratio:.1f}:1, less than {READABLE}:1"
         )
-    return f"{ratio:.1f}:1"
+    asks = site.factor_contrast
+    if asks is None:
+        return Notice(f"site.factor_brand {site.factor_brand!r} is not written as #RRGGBB")
+    if asks < READABLE:
+        return Notice(
+            f"text on site.factor_brand has a contrast of {asks:.1f}:1, less than {READABLE}:1"
+        )
+    return f"{ratio:.1f}:1, and {asks:.1f}:1 where a factor is asked"
 
 
 def store(facts: ServerFacts, options: RedisOptions) -> str | Notice:

@@ -194,6 +194,7 @@ class House(UseCases):
             store=self.store,
             totp=self.factors[TOTP],
             issuer=issuer,
+            onsite=self.settings.onsite,
         )
         standing = StandingAlone(self.factors, self.alone)
         others = (
@@ -223,7 +224,7 @@ class House(UseCases):
             faces = (*faces, shown)
         if not mails:
             return faces
-        reissue = ReissuePages(pages, self.recoveries, issuer)
+        reissue = ReissuePages(pages, self.recoveries, issuer, self.settings.onsite)
         return (*faces, reissue, AddressPages(pages, self.reissue_addresses))
 
     def _set_up_at(self) -> Mapping[FactorName, str]:

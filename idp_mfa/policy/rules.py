@@ -39,10 +39,16 @@ _OUTCOMES_SAID = (
     " or `{ deny: {...} }`"
 )
 
-SKIPPABLE = frozenset({Page.SIGN_IN, Page.PORTAL_HOME, Page.PORTAL_REISSUE, Page.PORTAL_ACTIVITY})
+SKIPPABLE = frozenset(
+    {
+        *(Page.SIGN_IN, Page.PORTAL_HOME, Page.PORTAL_ACTIVITY),
+        *(Page.PORTAL_REISSUE, Page.PORTAL_REPLACE),
+    }
+)
 """Pages on which nothing is shown, bound or removed that a fresh factor has to guard.
 
-Re-issuing asks for the mailed code on its own page. Adding a factor can be skipped only for people
+Re-issuing asks for the mailed code on its own page. Replacing is off unless a site's settings turn
+it on, and then for a network of the campus alone. Adding a factor can be skipped only for people
 who have none.
 """
 GRACED = frozenset({Page.SIGN_IN})

@@ -9,6 +9,7 @@ from flask import Response, request
 
 from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Route, road
+from idp_mfa.enrolment import Onsite
 from idp_mfa.key_card import key_card
 from idp_mfa.letters import masked
 from idp_mfa.mailed_codes import NotMatched, Sent
@@ -27,16 +28,20 @@ from idp_mfa.recovery import (
 from idp_mfa.signin.outcomes import Admitted
 
 PAGE = "/portal/reissue"
+SET_UP = "/portal/totp"
 
 
 class ReissuePages:
     """One address for all steps: the page shows where this browser stands."""
 
-    def __init__(self, pages: OwnPages, recoveries: Recoveries, issuer: str) -> None:
+    def __init__(
+        self, pages: OwnPages, recoveries: Recoveries, issuer: str, onsite: Onsite
+    ) -> None:
         self._pages = pages
         self._browser = pages.browser
         self._recoveries = recoveries
         self._issuer = issuer
+        self._onsite = onsite
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
@@ -159,11 +164,17 @@ class ReissuePages:
                     to=masked(to),
                     **self._mail(stage),
                     error=None if problem is None else self._error(problem),
+                    replace_url=self._replace_url(),
                     onward=self._pages.onward(account.user),
                     csrf=self._pages.csrf(),
                 )
             case never:
                 assert_never(never)
+
+    def _replace_url(self) -> str | None:
+        """Where a new device can be set up at once, without a mail, if a site lets that be."""
+        here = self._pages.replacing(TOTP, self._onsite)
+        return None if here is None else SET_UP
 
     def _mail(self, stage: Sent | NotBegun) -> Mapping[str, object]:
         actions = {"send_action": f"{PAGE}/send", "code_action": f"{PAGE}/code"}
@@ -190,6 +201,7 @@ class ReissuePages:
             403,
             user=admitted.account.user,
             why=why.value,
+            replace_url=self._replace_url(),
             onward=self._pages.onward(admitted.account.user),
             csrf=self._pages.csrf(),
             reference=self._pages.reference(),

@@ -16,10 +16,9 @@ from idp_mfa.diagnosis import Told, diagnose, told
 from idp_mfa.enrolment import (
     Bound,
     Enrolments,
-    NotAllowed,
     NotBound,
+    Onsite,
     has_shown_possession,
-    may_bind,
 )
 from idp_mfa.factor import (
     Accepted,
@@ -32,9 +31,8 @@ from idp_mfa.factor import (
 )
 from idp_mfa.key_card import apple_link, key_card
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import BoundBy, Cause, Credential, CredentialState, Page
+from idp_mfa.model import Account, BoundBy, Credential, CredentialState, Page
 from idp_mfa.own_pages import OwnPages
-from idp_mfa.policy.model import UNKNOWN
 from idp_mfa.ports import Change, Outbox, StateStore, Throttled
 from idp_mfa.recovery import TOTP
 from idp_mfa.reissue_address import ReissueAddresses
@@ -63,6 +61,7 @@ class TotpPages:
         store: StateStore,
         totp: Factor,
         issuer: str,
+        onsite: Onsite,
     ) -> None:
         self._pages = pages
         self._browser = pages.browser
@@ -73,6 +72,7 @@ class TotpPages:
         self._store = store
         self._totp = totp
         self._issuer = issuer
+        self._onsite = onsite
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
@@ -89,11 +89,12 @@ class TotpPages:
 
     def page(self) -> Response:
         """The set-up page: a button that begins, then the key card and the field."""
-        admitted = self._pages.admitted(Page.PORTAL_ADD_FACTOR)
-        if isinstance(admitted, Response):
-            return admitted
+        allowed = self._admitted()
+        if isinstance(allowed, Response):
+            return allowed
+        admitted, bound_by = allowed
         account = admitted.account
-        begun = self._enrolments.under_way(account, TOTP)
+        begun = self._under_way(account, bound_by)
         if begun is not None:
             return self._draw_setup(admitted, begun, None)
         if self._asks_for_an_address(admitted):
@@ -109,10 +110,10 @@ class TotpPages:
 
     def begin(self) -> Response:
         """Make a new key, sealed and unfinished; nothing else changes."""
-        admitted = self._pages.acting(Page.PORTAL_ADD_FACTOR, PAGE)
-        bound_by = admitted if isinstance(admitted, Response) else self._may_bind(admitted)
-        if isinstance(admitted, Response) or isinstance(bound_by, Response):
-            return bound_by if isinstance(bound_by, Response) else self.back()
+        allowed = self._acting()
+        if isinstance(allowed, Response):
+            return allowed
+        admitted, bound_by = allowed
         self._pages.record(
             AuditEvent.ENROLMENT_BEGAN, admitted, self._pages.reference(), factor=TOTP
         )
@@ -121,12 +122,14 @@ class TotpPages:
 
     def complete(self) -> Response:
         """The code that the device shows: from here on the key signs in."""
-        admitted = self._pages.acting(Page.PORTAL_ADD_FACTOR, PAGE)
-        bound_by = admitted if isinstance(admitted, Response) else self._may_bind(admitted)
-        if isinstance(admitted, Response) or isinstance(bound_by, Response):
-            return bound_by if isinstance(bound_by, Response) else self.back()
+        allowed = self._acting()
+        if isinstance(allowed, Response):
+            return allowed
+        admitted, bound_by = allowed
         account, reference = admitted.account, self._pages.reference()
-        begun = self._enrolments.under_way(account, TOTP)
+        begun = self._under_way(account, bound_by)
+        if begun is None:
+            return self.back()
         replaces = bool(account.credentials.of(TOTP))
         done = self._enrolments.complete(
             account,
@@ -141,7 +144,7 @@ class TotpPages:
                 self._browser.seen(),
                 reference,
                 self._browser.language(),
-                "" if begun is None else begun.credential.label,
+                begun.credential.label,
             ),
         )
         match done:
@@ -170,7 +173,7 @@ class TotpPages:
                     onward=self._pages.onward(account.user),
                 )
                 return self._browser.set_session(response, cookie)
-            case Rejected() if begun is not None:
+            case Rejected():
                 self._pages.record(
                     AuditEvent.ENROLMENT_REJECTED,
                     admitted,
@@ -181,7 +184,7 @@ class TotpPages:
                 return self._draw_setup(admitted, begun, done)
             case Throttled():
                 return self._browser.too_many(done.until - self._pages.clock())
-            case Rejected() | NotBound():
+            case NotBound():
                 return self.back()
             case never:
                 assert_never(never)
@@ -297,22 +300,30 @@ class TotpPages:
             return ()
         return (self._addresses.change_to(account, confirmed.address, bound_by),)
 
-    def _may_bind(self, admitted: Admitted) -> BoundBy | Response:
+    def _admitted(self) -> tuple[Admitted, BoundBy] | Response:
+        """Who may set up a key here and now, and on what proof; the weakest that is enough."""
+        onsite = self._pages.replacing(TOTP, self._onsite)
         now = self._pages.clock()
-        answer = may_bind(admitted.account, admitted.zone, admitted.session.verified, now)
-        match answer:
-            case BoundBy():
-                return answer
-            case NotAllowed.ZONE:
-                # The policy would let them; the code says that a password alone binds none here.
-                known = admitted.because.zone != UNKNOWN
-                cause = Cause.NETWORK if known else Cause.NETWORK_UNKNOWN
-                because = replace(admitted.because, cause=cause)
-                return self._pages.refused(Page.PORTAL_ADD_FACTOR, because, None)
-            case NotAllowed.FRESH_FACTOR:
-                return self._pages.begin(Page.PORTAL_ADD_FACTOR)
-            case never:
-                assert_never(never)
+        if onsite is not None and not has_shown_possession(onsite.session.verified, now):
+            return onsite, BoundBy.ONSITE
+        admitted = self._pages.admitted(Page.PORTAL_ADD_FACTOR)
+        bound_by = admitted if isinstance(admitted, Response) else self._pages.may_bind(admitted)
+        if isinstance(admitted, Response) or isinstance(bound_by, Response):
+            return bound_by if isinstance(bound_by, Response) else self.back()
+        return admitted, bound_by
+
+    def _acting(self) -> tuple[Admitted, BoundBy] | Response:
+        """The same for a form; one that our page did not send leads back to it."""
+        allowed = self._admitted()
+        if isinstance(allowed, Response):
+            return allowed
+        right = self._browser.csrf_right(self._browser.session_cookie())
+        return allowed if right else self.back()
+
+    def _under_way(self, account: Account, bound_by: BoundBy) -> Enrolment | None:
+        """A set-up goes on with the proof on which it was begun: a lesser one had seen its key."""
+        begun = self._enrolments.under_way(account, TOTP)
+        return begun if begun is not None and begun.credential.bound_by is bound_by else None
 
     def _draw_setup(
         self, admitted: Admitted, begun: Enrolment, rejected: Rejected | None

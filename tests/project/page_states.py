@@ -85,6 +85,7 @@ def every_page(language: locale.Language) -> Context:
         short_name="Example",
         brand="#2E7D32",
         brand_ink="#FFFFFF",
+        factor_brand="#FFD84D",
         logo=None,
         contact_url="https://www.example.ac.jp/help",
         manual_url="https://www.example.ac.jp/manual",
@@ -409,6 +410,7 @@ def by_mail(begin: Context, card: Context) -> Iterator[tuple[str, str, Context]]
     """The pages that wait for a mailed code, and what they lead to."""
     errors = [None, *({"kind": kind, "left": 3, "newest_at": "21:04"} for kind in MAILED_PROBLEMS)]
     actions = {"send_action": "/s", "code_action": "/c", "again_action": "/a"}
+    begin = {**begin, "replace_url": "/portal/totp"}
     for error in errors:
         for to in (None, "hanako@home.example"):
             mail = {**begin, **actions, "to": to, "until": "21:30", "error": error, "again": True}
