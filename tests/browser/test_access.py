@@ -1,0 +1,112 @@
+"""WCAG 2.2 AA by axe-core on every page in every shape it can take; nothing lost in any width."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from idp_mfa import locale
+from tests.project.page_states import ROOT, STATES, Context, drawn
+from tests.servers.chromium import chromium
+
+STYLE = (ROOT / "idp_mfa" / "web" / "static" / "style.css").read_text("utf-8")
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+LEVELS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+WIDTHS = (320, 390, 768, 1280, 1920)
+"""The first is also 1280 at 400 % (WCAG 2.2, 1.4.10)."""
+_TAG = re.compile(r"<(/?[a-z0-9]+)((?:\s+[a-z-]+(?:=\"[^\"]*\")?)*)\s*/?>")
+_TELLING = re.compile(r"(class|type|role|aria-[a-z]+|hidden|disabled|tabindex)(?:=\"([^\"]*)\")?")
+_RUN = """levels => axe.run(document, {runOnly: {type: 'tag', values: levels}}).then(
+    found => found.violations.map(
+        one => [one.id, one.nodes.map(node => node.html.slice(0, 160))]))"""
+_SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def shape(text: str) -> str:
+    """What axe can tell apart: elements and what they are, without the words."""
+    body = text[text.index("<body") :]
+    return " ".join(
+        f"{tag}{sorted(set(_TELLING.findall(attributes)))}"
+        for tag, attributes in _TAG.findall(body)
+    )
+
+
+def shapes() -> Iterator[tuple[str, locale.Language, str, Context]]:
+    """One state of each template for each shape of page, in both languages by turns."""
+    seen: set[str] = set()
+    for number, (name, template, context) in enumerate(STATES):
+        language = locale.LANGUAGES[number % 2]
+        form = shape(drawn(language, template, context))
+        if form not in seen:
+            seen.add(form)
+            yield f"{name} {language}", language, template, context
+
+
+SHAPES = list(shapes())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium that knows loopback alone."""
+    with chromium() as program:
+        yield program
+
+
+def show(page: Page, language: locale.Language, template: str, context: Context) -> None:
+    """The page as a browser would have it, with its style sheet and without its scripts."""
+    text = drawn(language, template, context)
+    text = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    page.set_content(re.sub(r'<link rel="stylesheet"[^>]*>', f"<style>{STYLE}</style>", text))
+
+
+def found_by_axe(page: Page) -> Any:
+    page.evaluate(AXE)
+    return page.evaluate(_RUN, list(LEVELS))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(browser: Browser, scheme: Any) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    found = {}
+    for name, language, template, context in SHAPES:
+        show(page, language, template, context)
+        if violations := found_by_axe(page):
+            found[name] = violations
+    assert found == {}, json.dumps(found, indent=1, ensure_ascii=False)[:6000]
+
+
+def test_nothing_runs_out_of_any_width(browser: Browser) -> None:
+    page = browser.new_page()
+    wide = []
+    for name, language, template, context in SHAPES:
+        show(page, language, template, context)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            if page.evaluate(_SIDEWAYS):
+                wide.append((name, width))
+    assert wide == []
+
+
+_UNSEEN = """() => [...document.querySelectorAll('a[href], button, input, summary')]
+    .filter(one => one.checkVisibility() && one.type !== 'hidden')
+    .filter(one => { one.focus(); const style = getComputedStyle(one);
+        return document.activeElement !== one || style.outlineStyle === 'none'
+            || parseFloat(style.outlineWidth) < 2; })
+    .map(one => one.outerHTML.slice(0, 160))"""
+
+
+def test_with_forced_colours_every_control_is_reached_and_seen(browser: Browser) -> None:
+    page = browser.new_page(forced_colors="active", viewport={"width": 390, "height": 844})
+    unseen = {}
+    for name, language, template, context in SHAPES:
+        show(page, language, template, context)
+        page.keyboard.press("Tab")
+        if lost := page.evaluate(_UNSEEN):
+            unseen[name] = lost
+    assert unseen == {}, json.dumps(unseen, indent=1, ensure_ascii=False)[:4000]
