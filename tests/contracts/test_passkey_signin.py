@@ -271,6 +271,15 @@ def test_without_a_name_the_owner_is_found_and_the_question_counts_once(house: H
     assert done.binding != begun.binding, "whoever knew the cookie before is left with nothing"
 
 
+def test_without_a_name_a_wrong_answer_spends_the_question(house: House) -> None:
+    begun = house.begun()
+    asked = house.question(begun)
+    wrong = house.device.get(asked, origin="https://evil.example")
+    for posted in (wrong, house.device.get(asked)):
+        assert isinstance(house.without_name(begun, posted), PasskeyNotAccepted)
+    signed_in(house.without_name(begun, house.device.get(house.question(begun))))
+
+
 def test_without_a_name_what_is_wrong_is_told_to_nobody(house: House) -> None:
     begun = house.begun()
     stranger = Authenticator(held=[replace(house.device.held[0], handle=os.urandom(44))])
