@@ -279,6 +279,7 @@ class House(UseCases):
             keys=_or((), self._key_facts),
             threads=server.workers * server.threads,
             store_memory=_or(None, self._store_memory),
+            letters=_or(None, self.outbox.waiting),
         )
 
     def _key_facts(self) -> tuple[KeyFacts, ...]:
