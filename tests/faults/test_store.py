@@ -161,6 +161,7 @@ THREADS = 12
 SECONDS = 4.0
 
 
+@pytest.mark.alone
 def test_while_the_store_hangs_the_error_page_comes_within_a_second(
     site: Stand, record_property: pytest.RecordProperty
 ) -> None:

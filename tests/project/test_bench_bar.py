@@ -15,6 +15,8 @@ from tests.bench.measure import Bench, Row
 from tests.bench.report import BAR
 from tests.bench.site import Site, site
 
+pytestmark = pytest.mark.alone
+
 PATIENCE_SECONDS = 150.0
 PEOPLE = 100
 SIGN_INS = 40
