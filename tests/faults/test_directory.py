@@ -44,6 +44,7 @@ def both(site: Stand, mood: Mood) -> Iterator[None]:
     site.heal()
 
 
+@pytest.mark.alone
 def test_one_server_that_hangs_is_slower_once(site: Stand) -> None:
     first, second = site.people(2)
     site.directory_roads[0].silent()
@@ -63,6 +64,7 @@ def test_one_server_that_hangs_is_slower_once(site: Stand) -> None:
     assert site.directory_roads[0].commands - asked < 10
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("mood", "address"), [(Mood.DOWN, CAMPUS), (Mood.DOWN, None), (Mood.SILENT, CAMPUS)]
 )

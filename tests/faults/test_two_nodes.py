@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
+import pytest
+
 from tests.faults.pair import Pair
 from tests.faults.stand import CAMPUS
 from tests.faults.visitor import Signed, way_on
@@ -38,6 +40,7 @@ def test_a_sign_in_begins_on_one_node_and_ends_on_the_other(pair: Pair) -> None:
     assert carried(again)
 
 
+@pytest.mark.alone
 def test_a_log_out_on_one_node_is_seen_on_the_other_at_once(pair: Pair) -> None:
     (person,), visitor = pair.site.people(1, enrolled=False), pair.visitor(CAMPUS)
     start = visitor.open(f"{pair.origin}/portal/totp")

@@ -132,7 +132,7 @@ def _command(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (*PROGRAM, "--config", str(place / "idp_mfa.yaml"), *words),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
