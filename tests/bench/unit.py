@@ -17,11 +17,11 @@ def _key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 
-def unit() -> float:
+def unit(pairs: int = PAIRS) -> float:
     """Milliseconds of CPU for two signatures, RSA PKCS#1 v1.5 with SHA-256, by ``cryptography``."""
     key, scheme, digest = _key(), padding.PKCS1v15(), hashes.SHA256()
     key.sign(_MESSAGE, scheme, digest)
     began = time.thread_time_ns()
-    for _ in range(2 * PAIRS):
+    for _ in range(2 * pairs):
         key.sign(_MESSAGE, scheme, digest)
-    return (time.thread_time_ns() - began) / PAIRS / 1e6
+    return (time.thread_time_ns() - began) / pairs / 1e6

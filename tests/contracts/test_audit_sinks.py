@@ -201,6 +201,7 @@ def test_a_dead_daemon_is_tried_again_only_after_a_while(
     assert trail.failing == {}
 
 
+@pytest.mark.alone
 def test_a_hanging_daemon_costs_one_second_once(path: Path, trail_of: Opener) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -339,6 +340,7 @@ def test_a_window_that_fails_never_fails_the_record(
     assert trail.story(CODE) == [after(second) for second in range(12)]
 
 
+@pytest.mark.alone
 def test_a_store_that_hangs_does_not_slow_every_record(path: Path, trail_of: Opener) -> None:
     with valkey.running(Kind.REDIS) as server, connected_to(server) as ours:
         trail = trail_of(path, window=RedisAuditWindow(ours, 10, timedelta(minutes=1)))

@@ -207,6 +207,7 @@ def test_a_forked_worker_leaves_its_parents_connections_alone(
 # -- servers that fail -----------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_no_server_is_unavailable_at_once(server: Slapd, opened: Opened) -> None:
     found = account(opened(server.options()), "alice")
     directory = opened(server.options(), uris=(f"ldap://127.0.0.1:{free_port()}",))
@@ -224,6 +225,7 @@ def test_no_server_is_unavailable_at_once(server: Slapd, opened: Opened) -> None
         assert told.value.part == "directory"
 
 
+@pytest.mark.alone
 def test_a_silent_server_is_unavailable_in_time_and_then_at_once(
     server: Slapd, opened: Opened
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_garbled_answer_is_unavailable(server: Slapd, opened: Opened, garbage:
             directory.find("alice")
 
 
+@pytest.mark.alone
 def test_the_next_server_takes_over_in_two_seconds(server: Slapd, opened: Opened) -> None:
     with trap() as (silent, _):
         directory = opened(server.options(), uris=(silent, server.uri))
@@ -297,6 +300,7 @@ def test_a_server_that_falls_silent_is_taken_over_and_taken_back(opened: Opened)
         assert account(directory, "alice").user.display_name == "Alice 有栖"
 
 
+@pytest.mark.alone
 def test_an_unanswered_bind_is_not_sent_twice(opened: Opened) -> None:
     with slapd() as first, slapd() as second:
         password = first.password_file.read_text().strip()
@@ -311,6 +315,7 @@ def test_an_unanswered_bind_is_not_sent_twice(opened: Opened) -> None:
             assert directory.authenticate(found, b"demo-alice") is PasswordAnswer.RIGHT
 
 
+@pytest.mark.alone
 def test_a_bind_is_no_way_to_find_out_whether_a_server_is_back(opened: Opened) -> None:
     with slapd() as first, slapd() as second:
         second.put(second.service_dn, "userPassword", first.password_file.read_text().strip())

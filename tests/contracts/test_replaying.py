@@ -121,6 +121,7 @@ def test_the_same_policy_changes_nothing(record: Path) -> None:
     assert (tally.sign_ins, len(tally.rows)) == (MANY, 0)
 
 
+@pytest.mark.alone
 def test_a_decision_costs_a_part_of_a_signature(record: Path) -> None:
     costs = []
     for _ in range(3):

@@ -60,7 +60,7 @@ def command(file: Path, prefix: Sequence[str] = ()) -> tuple[str, ...]:
 
 def refused_start(file: Path) -> subprocess.CompletedProcess[str]:
     """A start that has to fail."""
-    return subprocess.run(command(file), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command(file), capture_output=True, text=True, timeout=180, check=False)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests.faults.stand import Stand
 from tests.soak.chaos import Chaos
+
+pytestmark = pytest.mark.alone
 
 
 def test_random_kills_and_cuts_let_nobody_in_and_lose_nothing(patient: Stand) -> None:

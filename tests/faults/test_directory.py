@@ -44,6 +44,7 @@ def both(site: Stand, mood: Mood) -> Iterator[None]:
     site.heal()
 
 
+@pytest.mark.alone
 def test_one_server_that_hangs_is_slower_once(site: Stand) -> None:
     first, second = site.people(2)
     site.directory_roads[0].silent()
@@ -63,6 +64,7 @@ def test_one_server_that_hangs_is_slower_once(site: Stand) -> None:
     assert site.directory_roads[0].commands - asked < 10
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("mood", "address"), [(Mood.DOWN, CAMPUS), (Mood.DOWN, None), (Mood.SILENT, CAMPUS)]
 )
@@ -91,14 +93,16 @@ def test_a_directory_that_is_cut_off_at_any_command_calls_nobody_wrong(patient: 
 
 
 def test_tries_that_no_server_answered_lock_nobody(site: Stand) -> None:
-    """Found first, and cut off at the bind: only then was a try taken."""
+    """Found first, and cut off at the bind: only then was a try taken.
+
+    Each from another address: how often one network begins a sign-in has a limit of its own.
+    """
     person, road = site.person(), site.directory_roads[0]
     shipped = {"limits": {}, "registry": {"folder": "registry"}}
     with node(site, "shipped-limits", more=shipped, started=answers_ready) as strict:
-        visitor = site.visitor(origin=strict.origin)
         paused, number = 0, 1
         while paused <= Limits().password_burst:
-            page = visitor.ask()
+            page = site.visitor(origin=strict.origin).ask()
             road.at(number, Act.CUT_BEFORE)
             answer = person.give_password(page)
             road.well()
@@ -109,7 +113,7 @@ def test_tries_that_no_server_answered_lock_nobody(site: Stand) -> None:
             # Another command was cut, which another server could answer.
             assert answer.mark == "signin.challenge", answer.words[:300]
             number = number % MOST_COMMANDS + 1
-        assert carried(visitor.sign_in(person).page)
+        assert carried(site.visitor(origin=strict.origin).sign_in(person).page)
 
 
 def test_a_slow_directory_is_waited_for(site: Stand) -> None:

@@ -22,6 +22,8 @@ from tests.faults.stand import Stand
 from tests.protocol.attacked import carried
 from tests.simulators.person import Person
 
+pytestmark = pytest.mark.alone
+
 SLOW_CONNECTIONS = 100
 CUT_SECONDS = 10.0
 ATTACK_SECONDS = 16

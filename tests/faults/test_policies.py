@@ -25,7 +25,7 @@ from tests.servers.foreground import free_port
 from tests.servers.idp import PROGRAM
 from tests.soak.swaps import BROKEN, swapped
 
-SECONDS = 5.0
+SECONDS = 15.0
 """Within two every worker looks; the rest is for a busy machine."""
 ASKS_NEW_BROWSERS = 8
 """Enough that each of two workers is very likely to be asked."""
@@ -205,7 +205,7 @@ def test_two_admins_at_once_have_one_winner(town: Town) -> None:
         )
         for name, file in zip(NODES, files, strict=True)
     ]
-    told = [each.communicate(timeout=60) for each in racing]
+    told = [each.communicate(timeout=180) for each in racing]
     assert sorted(each.returncode for each in racing) == [0, 1], told
     ((_, words),) = [each for each, done in zip(told, racing, strict=True) if done.returncode]
     assert "in force" in words
@@ -265,6 +265,7 @@ def test_with_no_good_copy_at_all_two_kinds_are_asked_and_it_is_said(town: Town)
     town.everywhere(ISSUED)
 
 
+@pytest.mark.alone
 def test_sign_ins_go_on_while_the_policy_is_swapped_under_them() -> None:
     done = swapped(100, 6, 60)
     print(done)  # noqa: T201

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urljoin, urlsplit
 
+import pytest
+
 from tests.faults.pair import Pair
 from tests.faults.stand import CAMPUS
 from tests.faults.visitor import Signed, way_on
@@ -21,7 +23,13 @@ from tests.simulators.person import Person
 from tests.simulators.user_agent import Page
 from tests.soak.guesses import at_once
 
+pytestmark = pytest.mark.alone
+
 RACERS = 64
+CROWD = 450
+"""Enough for all that signs in under load; each of them comes once."""
+PACE_SECONDS = 0.1
+"""Of each of three: a load that lasts as long as the restarts do."""
 
 
 def test_a_sign_in_begins_on_one_node_and_ends_on_the_other(pair: Pair) -> None:
@@ -115,6 +123,7 @@ class Load:
             visitor = self.pair.visitor()
             try:
                 self.done.append(visitor.sign_in(self.people.pop()))
+                time.sleep(PACE_SECONDS)
             except Exception as error:
                 self.wrong.append(f"{type(error).__name__}: {error}")
                 return
@@ -122,9 +131,15 @@ class Load:
                 visitor.close()
 
 
+@pytest.fixture(scope="module")
+def crowd(both: Pair) -> list[Person]:
+    """Who signs in under load."""
+    return both.site.people(CROWD)
+
+
 @contextlib.contextmanager
-def load(pair: Pair) -> Iterator[Load]:
-    running = Load(pair, pair.site.people(700), [], [], threading.Event())
+def load(pair: Pair, crowd: list[Person]) -> Iterator[Load]:
+    running = Load(pair, crowd, [], [], threading.Event())
     threads = [threading.Thread(target=running.one) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -136,8 +151,8 @@ def load(pair: Pair) -> Iterator[Load]:
             thread.join()
 
 
-def test_a_rolling_restart_under_load_loses_no_sign_in(pair: Pair) -> None:
-    with load(pair) as running:
+def test_a_rolling_restart_under_load_loses_no_sign_in(pair: Pair, crowd: list[Person]) -> None:
+    with load(pair, crowd) as running:
         time.sleep(1)
         for name in ("a", "b"):
             pair.stop(name)
@@ -150,8 +165,8 @@ def test_a_rolling_restart_under_load_loses_no_sign_in(pair: Pair) -> None:
     assert len(failed) <= 1, "a node that stops answers whoever already waits at its door"
 
 
-def test_a_node_that_dies_at_once_costs_one_more_press(pair: Pair) -> None:
-    with load(pair) as running:
+def test_a_node_that_dies_at_once_costs_one_more_press(pair: Pair, crowd: list[Person]) -> None:
+    with load(pair, crowd) as running:
         time.sleep(0.5)
         master = pair.nodes["b"].pid
         workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()

@@ -63,7 +63,9 @@ def _command(*words: str | Path) -> list[str]:
 
 
 def _ask(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(*words), capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        _command(*words), capture_output=True, text=True, check=False, timeout=180
+    )
 
 
 def _start(place: Path, *more: str) -> Demo:

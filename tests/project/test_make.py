@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -29,6 +30,29 @@ def test_ci_checks_and_tests() -> None:
     lines = script.read_text().splitlines()
     assert {"make lint", "make test"} <= set(lines)
     assert "set -eu" in lines
+
+
+@pytest.mark.parametrize(("together", "alone"), [(0, 0), (1, 0), (0, 1), (2, 1)])
+def test_both_runs_of_the_tests_are_made_and_either_may_fail(
+    tmp_path: Path, together: int, alone: int
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("setup.cfg", "pyproject.toml", "tests/debian_packages.sh", ".venv/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("installed", "installed-for-tests"):
+        (tmp_path / ".venv" / name).touch()
+    python = tmp_path / ".venv/bin/python"
+    python.write_text(
+        f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n'
+        f'case "$*" in *"not alone"*) exit {together};; *) exit {alone};; esac\n'
+    )
+    python.chmod(0o755)
+    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode == 0) == (together == alone == 0), done.stderr
+    first, second = (tmp_path / "asked").read_text().splitlines()
+    assert first.endswith("-m not alone")
+    assert second.endswith("-m alone")
 
 
 @dataclass(slots=True)
@@ -137,12 +161,12 @@ def test_known():
 """
 
     @staticmethod
-    def _run(place: Path, text: str, ci: str) -> tuple[int, str]:
+    def _run(place: Path, text: str, ci: str, how: tuple[str, ...] = ()) -> tuple[int, str]:
         (place / "test_it.py").write_text(text)
         (place / "pytest.ini").write_text("[pytest]\n")
         (place / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(place)],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *how, str(place)],
             cwd=place,
             env={**os.environ, "CI": ci},
             capture_output=True,
@@ -151,16 +175,45 @@ def test_known():
         )
         return done.returncode, done.stdout
 
-    def test_ci_takes_a_skip_for_a_failure(self, tmp_path: Path) -> None:
-        status, told = self._run(tmp_path, self.TESTS, "true")
+    @pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["one process", "two"])
+    def test_ci_takes_a_skip_for_a_failure(self, tmp_path: Path, how: tuple[str, ...]) -> None:
+        status, told = self._run(tmp_path, self.TESTS, "true", how)
         assert status == 1
         assert "1 passed, 1 xfailed, 1 error" in told
 
-    def test_a_module_that_skips_itself_fails_too(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["one process", "two"])
+    def test_a_module_that_skips_itself_fails_too(
+        self, tmp_path: Path, how: tuple[str, ...]
+    ) -> None:
         text = "import pytest\npytest.skip('no', allow_module_level=True)\n"
-        assert self._run(tmp_path, text, "true")[0] not in (0, 5)
+        assert self._run(tmp_path, text, "true", how)[0] not in (0, 5)
 
-    def test_elsewhere_a_skip_is_loud(self, tmp_path: Path) -> None:
-        status, told = self._run(tmp_path, self.TESTS, "")
+    @pytest.mark.parametrize("how", [(), ("-n", "2")], ids=["one process", "two"])
+    def test_elsewhere_a_skip_is_loud(self, tmp_path: Path, how: tuple[str, ...]) -> None:
+        status, told = self._run(tmp_path, self.TESTS, "", how)
         assert status == 0
         assert "1 skipped: this was not the whole" in told
+
+
+def test_a_test_that_hangs_says_where_and_ends_the_run(tmp_path: Path) -> None:
+    hangs = "import time\n\ndef test_that_hangs():\n    time.sleep(60)\n"
+    (tmp_path / "test_a.py").write_text(hangs)
+    (tmp_path / "test_b.py").write_text("def test_right():\n    pass\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfaulthandler_timeout = 1\nfaulthandler_exit_on_timeout = true\n"
+    )
+    makefile = (ROOT / "Makefile").read_text()
+    how = re.search(r"pytest (-n .*?) -m 'not alone'", makefile.replace("\\\n", ""))
+    assert how is not None
+    words = how[1].replace("$(TEST_PROCESSES)", "2").split()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words, str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode not in (0, 5)
+    assert "1 failed, 1 passed" in done.stdout
+    assert "in test_that_hangs" in done.stderr

@@ -45,6 +45,7 @@ CAMPUS = "192.0.2.10"
 OFF_CAMPUS = "203.0.113.10"
 PASSWORD_PROTECTED_TRANSPORT = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 _NUMBERS = itertools.count(1)
+_STRANGERS = itertools.count(1)
 _MOST_HOPS = 10
 
 PLAIN = TestServiceProvider(
@@ -349,6 +350,15 @@ def raw(
         return answer.status, head, text
     finally:
         connection.close()
+
+
+def stranger() -> tuple[str, str]:
+    """The header by which a request comes from an address that nobody came from yet.
+
+    How often one network begins a sign-in has a limit, which is not what these attacks are about.
+    """
+    number = next(_STRANGERS)
+    return "X-Forwarded-For", f"198.18.{number >> 8 & 255}.{number & 255}"
 
 
 def form(values: Mapping[str, str]) -> bytes:

@@ -118,6 +118,7 @@ def test_the_step_before_a_used_one_is_dead(site: Attacked) -> None:
     assert typed(second, phone_of(person).at(now)).status == 422
 
 
+@pytest.mark.alone
 def test_of_many_browsers_with_the_same_code_one_gets_in(site: Attacked, second_node: str) -> None:
     person = site.person()
     pages = [site.at_code(person) for _ in range(RACERS)]
@@ -139,6 +140,7 @@ def test_of_many_browsers_with_the_same_code_one_gets_in(site: Attacked, second_
     assert site.events(person).count("factor.accepted") == 1
 
 
+@pytest.mark.alone
 def test_of_many_presses_of_one_button_one_counts_and_none_is_lost(site: Attacked) -> None:
     person = site.person()
     page = site.at_code(person)
@@ -173,6 +175,7 @@ def test_five_wrong_codes_end_the_sign_in_and_the_right_one_is_too_late(site: At
     assert "factor.accepted" not in site.events(person)
 
 
+@pytest.mark.alone
 def test_many_wrong_codes_at_once_are_five(site: Attacked) -> None:
     person = site.person()
     page = site.at_code(person)

@@ -13,7 +13,7 @@ import pytest
 
 from idp_mfa.compose import compose
 from idp_mfa.settings import Settings, load
-from tests.protocol.attacked import CAMPUS, Attacked, carried, form, path_of, raw
+from tests.protocol.attacked import CAMPUS, Attacked, carried, form, path_of, raw, stranger
 from tests.simulators.person import Person
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "security.md"
@@ -105,7 +105,7 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIN
 def test_other_methods_are_refused(site: Attacked, rule: str) -> None:
     ours = {method for each, method in WAYS if each == rule}
     for method in METHODS:
-        status, head, text = raw(site, method, concrete(rule))
+        status, head, text = raw(site, method, concrete(rule), (stranger(),))
         if method in ours:
             assert status != 405
         else:
@@ -117,7 +117,7 @@ def test_other_methods_are_refused(site: Attacked, rule: str) -> None:
 @pytest.mark.parametrize("way", WAYS, ids=" ".join)
 def test_every_answer_has_the_headers(site: Attacked, way: Way) -> None:
     rule, method = way
-    _, head, _ = raw(site, method, concrete(rule))
+    _, head, _ = raw(site, method, concrete(rule), (stranger(),))
     if "static" in rule:
         assert "immutable" in head["cache-control"]
     else:
@@ -225,7 +225,7 @@ def test_what_was_sent_is_shown_nowhere(site: Attacked, somebody: Person, way: W
     for target in (f"{path}?{query}", f"{path}?{MARK}"):
         headers = [("Cookie", f"lang={MARK}; idp={MARK}; {MARK}={MARK}"), ("X-Test", MARK)]
         headers += [("Accept-Language", MARK), ("User-Agent", MARK), ("Referer", MARK)]
-        headers += [("Content-Type", "application/x-www-form-urlencoded")]
+        headers += [("Content-Type", "application/x-www-form-urlencoded"), stranger()]
         body = form(dict.fromkeys(PARAMETERS, EVIL)) if method == "POST" else b""
         status, head, text = raw(site, method, target, headers, body)
         assert MARK not in text, status

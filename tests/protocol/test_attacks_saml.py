@@ -28,6 +28,7 @@ from tests.protocol.attacked import (
     form,
     new_id,
     raw,
+    stranger,
 )
 from tests.simulators.person import Person
 from tests.simulators.service_provider import (
@@ -45,6 +46,7 @@ from tests.simulators.service_provider import (
 
 KEY = STRICT.signing[-1]
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
+ENGLISH = ("Accept-Language", "en")
 
 
 def asked(
@@ -71,7 +73,8 @@ def asked(
 
 def by_redirect(site: Attacked, octets: bytes, path: str = "/saml/sso") -> tuple[int, str]:
     """What a GET with that query is answered."""
-    status, head, text = raw(site, "GET", f"{path}?{octets.decode()}", (("Accept-Language", "en"),))
+    headers = (ENGLISH, stranger())
+    status, head, text = raw(site, "GET", f"{path}?{octets.decode()}", headers)
     return status, text + head.get("location", "")
 
 
@@ -79,7 +82,7 @@ def by_post(site: Attacked, xml: str | bytes, path: str = "/saml/sso") -> tuple[
     """What a POST of that message is answered."""
     octets = xml.encode() if isinstance(xml, str) else xml
     body = form({"SAMLRequest": base64.b64encode(octets).decode()})
-    status, head, text = raw(site, "POST", path, (FORM, ("Accept-Language", "en")), body)
+    status, head, text = raw(site, "POST", path, (FORM, ENGLISH, stranger()), body)
     return status, text + head.get("location", "")
 
 

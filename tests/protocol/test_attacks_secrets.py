@@ -6,6 +6,7 @@ Advisories 32 and 51; what cookies look like, and keys that were rotated.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -41,6 +42,13 @@ def forms_of(secret: str) -> set[bytes]:
     return {form for form in found if len(form) > 5}
 
 
+def command_lines() -> Iterator[bytes]:
+    """Of every process; one may end while it is read."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_bytes()
+
+
 @pytest.fixture
 def secrets(site: Attacked) -> Iterator[set[str]]:
     """Filled in by a test; at its end none may be in any place that others read."""
@@ -53,9 +61,7 @@ def secrets(site: Attacked) -> Iterator[set[str]]:
         "the record": site.audited().encode(),
         "the log": (place / "serve.out").read_bytes(),
         "the directory's log": site.directory.log.read_bytes(),
-        "the process list": b"\n".join(
-            path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
-        ),
+        "the process list": b"\n".join(command_lines()),
     }
     for secret in told:
         for spelling in forms_of(secret):

@@ -15,6 +15,8 @@ from tests.protocol.attacked import Attacked, filled
 from tests.servers.slapd import DECOY
 from tests.simulators.person import Person
 
+pytestmark = pytest.mark.alone
+
 PEOPLE = 12
 TRIES_EACH = 8
 TOLERANCE = 1.15

@@ -7,6 +7,8 @@ import pytest
 from idp_mfa.throttle import Limits
 from tests.soak.guesses import Attack, attack
 
+pytestmark = pytest.mark.alone
+
 GUESSES = 800
 
 

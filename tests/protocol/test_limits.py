@@ -171,6 +171,7 @@ def test_the_tenth_wrong_code_behind_a_right_password_warns_its_owner(
     assert "the owner was told by mail" in shown
 
 
+@pytest.mark.alone
 def test_parallel_guesses_over_all_workers_are_no_more_than_allowed(
     idp: Idp, person: Person
 ) -> None:

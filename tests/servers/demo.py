@@ -49,7 +49,7 @@ def _people(var: Path) -> dict[str, Person]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     return {
         card["user"]: Person(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -13,8 +14,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 90.0
+STOP_SECONDS = 30.0
+_PORTS = range(12_000, 32_000)
+_GIVEN: set[int] = set()
+_DICE = random.SystemRandom()
 
 
 class DidNotStart(Exception):  # noqa: N818 - the sentence a test's reader wants
@@ -22,10 +26,19 @@ class DidNotStart(Exception):  # noqa: N818 - the sentence a test's reader wants
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A loopback port that nobody listens on now, and that no other call here is given.
+
+    It is none of those that the kernel hands to connections: between this and the server's start
+    they would take it, the more so when several processes run tests.
+    """
+    while True:
+        port = _DICE.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def listening(port: int) -> bool:

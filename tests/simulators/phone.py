@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pyotp
 
 STEP_SECONDS = 30
+_MARGIN_SECONDS = 10
+"""In which a busy machine brings a code to the server."""
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class Phone:
             time.sleep(0.2)
             now = int(time.time()) // STEP_SECONDS
         # A step about to fall out of the window is left out.
-        if step == now - 1 and time.time() % STEP_SECONDS > STEP_SECONDS - 5:
+        if step == now - 1 and time.time() % STEP_SECONDS > STEP_SECONDS - _MARGIN_SECONDS:
             step = now
         self.last = step
         return self.at(step)

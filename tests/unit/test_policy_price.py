@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.bench.decision import by_networks
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_decision_costs_less_than_a_third_of_a_signature_however_many_networks() -> None:
