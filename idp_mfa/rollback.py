@@ -30,7 +30,8 @@ from idp_mfa.ports import (
 
 KEPT = timedelta(days=3650)
 ALARM_AGAIN = timedelta(hours=1)
-_BELIEVED = timedelta(seconds=10)
+_BELIEVED = timedelta(seconds=1)
+"""So long a state that was put back may pass: enough to spare one sign-in looking twice."""
 _MOST_BELIEVED = 10_000
 
 
@@ -38,7 +39,7 @@ class Watched:
     """``Directory`` and ``CredentialStore`` over the ones that it watches.
 
     It looks at the store once for each person and generation that this process has not seen in the
-    last 10 seconds.
+    last second.
     """
 
     def __init__(

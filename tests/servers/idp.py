@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,13 @@ class Idp:
         return answer.content
 
     def register(self, metadata: bytes, *options: str) -> None:
-        """Add a service provider, as the administrator does; the running server sees it."""
+        """Add a service provider, as the administrator does; the running server has seen it."""
         file = self.folder / "service.xml"
         file.write_bytes(metadata)
         program = _here(self.folder, add, str(file), "--tag", "internal", *options)
         program.house.store_server.close()
+        # Each worker looks once a second at most.
+        time.sleep(1)
 
     def must(self, *words: str) -> str:
         """Run a command that has to succeed; what it printed."""
