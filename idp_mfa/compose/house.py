@@ -25,6 +25,7 @@ from idp_mfa.ports import Unavailable
 from idp_mfa.saml.endpoints import SamlEndpoints
 from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.providers import ServiceProviders
+from idp_mfa.saml.requests import RESUME
 from idp_mfa.settings import Settings
 from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.redis.server import Unfit
@@ -111,15 +112,6 @@ class House(UseCases):
             randomness=self.randomness,
         )
         issuer = self.settings.totp.issuer
-        signin = SignInPages(
-            signin=self.sign_in,
-            browser=browser,
-            factors=self.factors,
-            policy=self.policy,
-            clock=self.checked_clock,
-            issuer=issuer,
-            reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
-        )
         pages = OwnPages(
             signin=self.sign_in,
             sessions=self.sessions,
@@ -145,6 +137,16 @@ class House(UseCases):
                 clock=self.checked_clock,
                 randomness=self.randomness,
             )
+        )
+        signin = SignInPages(
+            signin=self.sign_in,
+            browser=browser,
+            factors=self.factors,
+            policy=self.policy,
+            clock=self.checked_clock,
+            issuer=issuer,
+            reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
+            answers={RESUME: saml.answered},
         )
         network = NetworkPage(
             browser=browser,

@@ -21,7 +21,7 @@ from idp_mfa.saml.responses import Answer, Asked, NotEncryptable
 from idp_mfa.saml.sign_out import SingleLogout
 from idp_mfa.saml.writing import Canonical
 from idp_mfa.signin.flow import Refused
-from idp_mfa.signin.outcomes import Finished, Gone, OtherBrowser, Unfinished
+from idp_mfa.signin.outcomes import At, Finished, Gone, OtherBrowser, Unfinished
 from idp_mfa.signin.transaction import Transaction
 
 _REMEMBERED = timedelta(minutes=30)
@@ -94,16 +94,19 @@ class SamlEndpoints:
         found = self._parts.signin.look(key, browser.binding(key))
         if not isinstance(found, Transaction) or found.request.resume != requests.RESUME:
             return browser.see_other(f"/signin/{id}")
+        return self.answered(At(found))
+
+    def answered(self, at: At) -> Response:
+        """The same, in the request that finished the sign-in or in the next."""
+        browser = self._parts.browser
         # Before the sign-in is put on record as answered: a service can go or change meanwhile.
-        provider = self._answerable(found)
+        provider = self._answerable(at.transaction)
         if isinstance(provider, NotAccepted):
             return self._face.refuse(provider)
-        finished = self._parts.signin.finish(
-            key, browser.binding(key), browser.cookies(), browser.seen()
-        )
+        finished = self._parts.signin.finish(at, browser.cookies(), browser.seen())
         match finished:
             case Unfinished() | OtherBrowser() | Gone():
-                return browser.see_other(f"/signin/{id}")
+                return browser.see_other(f"/signin/{at.transaction.id}")
             case Finished():
                 return self._finished(finished, provider)
             case never:

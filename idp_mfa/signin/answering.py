@@ -31,7 +31,7 @@ from idp_mfa.signin.flow import (
     advance,
 )
 from idp_mfa.signin.moving import Moves
-from idp_mfa.signin.outcomes import Absent, BrowserCookies, Finished, Gone, Unfinished
+from idp_mfa.signin.outcomes import Absent, At, BrowserCookies, Finished, Gone, Unfinished
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.recognition import Recognition
 from idp_mfa.signin.transaction import Transaction
@@ -49,14 +49,14 @@ class Answers:
     recognition: Recognition
     moves: Moves
 
-    def finish(
-        self, found: Transaction, cookies: BrowserCookies, seen: Seen
-    ) -> Finished | Unfinished | Absent:
+    def finish(self, at: At, cookies: BrowserCookies, seen: Seen) -> Finished | Unfinished | Absent:
         """Judge once more with the address of this very request, put on record, hand out.
 
         Fetching again within the time that answers are kept gives the same answer, unless the
-        session that it opened was ended since: log-out is for sure.
+        session that it opened was ended since: log-out is for sure. The directory is asked unless
+        this request has just done so.
         """
+        found = at.transaction
         match found.state:
             case Refused() as refused:
                 return Finished(refused, found, BrowserCookies())
@@ -69,7 +69,7 @@ class Answers:
         if found.session is not None and not self.parts.sessions.lives(found.session):
             self.transactions.forget(found.id)
             return Gone()
-        account = self.recognition.account(user)
+        account = at.account or self.recognition.account(user)
         verified = () if account is None else counting(verified, account)
         if account is None or not verified:
             self.parts.record(

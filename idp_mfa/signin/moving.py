@@ -89,7 +89,7 @@ class Moves:
                 rule=None if state.because is None else state.because.rule,
                 decision=judge.for_record() if proof is None else None,
             )
-        return At(after)
+        return At(after, account=account)
 
     def identified(
         self,
@@ -105,7 +105,7 @@ class Moves:
         binding = self.transactions.new_binding()
         draft = replace(before, shared_computer=shared_computer, browser=browser_of(binding))
         moved = self.move(before, event, account, seen, draft, proof=proof)
-        return At(moved.transaction, binding) if isinstance(moved, At) else moved
+        return replace(moved, binding=binding) if isinstance(moved, At) else moved
 
     def end(self, before: Transaction, why: Refusal, seen: Seen) -> Transaction:
         """End it without an assertion; one that is finished stays as it is."""

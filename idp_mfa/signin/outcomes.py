@@ -47,12 +47,14 @@ class Begun:
 class At:
     """Where the transaction stands; ``binding`` is a new cookie value when it was rotated.
 
-    ``login`` is the name of whose session this browser has, when their password is asked again.
+    ``login`` is the name of whose session this browser has, when their password is asked again;
+    ``account`` is what this very request read of whoever was moved.
     """
 
     transaction: Transaction
     binding: str | None = None
     login: str | None = None
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)

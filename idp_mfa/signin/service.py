@@ -372,14 +372,12 @@ class SignIn:
 
     # -- answering and leaving ---------------------------------------------------------------
 
-    def finish(
-        self, id: TransactionId, binding: str | None, cookies: BrowserCookies, seen: Seen
-    ) -> Finished | Unfinished | Absent:
-        """The answer, judged once more and on record, for the face that asked."""
-        found = self.look(id, binding)
-        return (
-            self._answers.finish(found, cookies, seen) if isinstance(found, Transaction) else found
-        )
+    def finish(self, at: At, cookies: BrowserCookies, seen: Seen) -> Finished | Unfinished | Absent:
+        """The answer, judged once more and on record, for the face that asked.
+
+        Where the transaction stands must have been looked at, or moved, in this very request.
+        """
+        return self._answers.finish(at, cookies, seen)
 
     def log_out(self, session_cookie: str | None, seen: Seen) -> Session | None:
         """End the session of this browser, on every node at once."""

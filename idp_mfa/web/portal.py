@@ -13,7 +13,7 @@ from idp_mfa.model import Page, TransactionId
 from idp_mfa.own_pages import RESUME, OwnPages
 from idp_mfa.session import Sessions
 from idp_mfa.signin.flow import Refused
-from idp_mfa.signin.outcomes import Admitted, Finished, Gone, OtherBrowser, Unfinished
+from idp_mfa.signin.outcomes import Admitted, At, Finished, Gone, OtherBrowser, Unfinished
 from idp_mfa.signin.service import SignIn
 from idp_mfa.signin.transaction import Transaction
 
@@ -100,7 +100,7 @@ class PortalPages:
         asked = self._signin.look(key, browser.binding(key))
         if not isinstance(asked, Transaction) or asked.request.resume != RESUME:
             return browser.see_other(f"/signin/{id}")
-        found = self._signin.finish(key, browser.binding(key), browser.cookies(), browser.seen())
+        found = self._signin.finish(At(asked), browser.cookies(), browser.seen())
         match found:
             case Finished(Refused(), _, _):
                 return browser.see_other("/")

@@ -16,7 +16,7 @@ from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, Transact
 from idp_mfa.policy.assurance import kinds_asked
 from idp_mfa.policy.model import Policy
 from idp_mfa.policy.places import place, places
-from idp_mfa.ports import Throttled
+from idp_mfa.ports import Throttled, Unavailable
 from idp_mfa.signin.flow import (
     Authenticated,
     AwaitChoice,
@@ -83,8 +83,12 @@ class SignInPages:
         clock: Clock,
         issuer: str,
         reissued: Set[FactorName],
+        answers: Mapping[str, Callable[[At], Response]],
     ) -> None:
-        """``reissued`` are the factors that a mailed code makes anew."""
+        """``reissued`` are the factors that a mailed code makes anew.
+
+        ``answers`` hand out a finished sign-in, by where it would be fetched.
+        """
         self._signin = signin
         self._browser = browser
         self._factors = factors
@@ -92,6 +96,7 @@ class SignInPages:
         self._clock = clock
         self._issuer = issuer
         self._reissued = reissued
+        self._answers = answers
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
@@ -123,7 +128,7 @@ class SignInPages:
         if not isinstance(found, At):
             return self._absent(found)
         if found.binding is not None:
-            response = self._draw(found.transaction, found.binding)
+            response = self._at_once(found) or self._draw(found.transaction, found.binding)
             return browser.set_binding(response, key, found.binding)
         return self._draw(found.transaction, browser.binding(key) or "", found.login)
 
@@ -276,17 +281,33 @@ class SignInPages:
     def _after(self, found: At | Stale | Absent) -> Response:
         match found:
             case At(transaction, binding):
-                response = self._browser.see_other(_way_on(transaction))
+                response = self._at_once(found) or self._browser.see_other(_way_on(transaction))
                 if binding is not None:
                     self._browser.set_binding(response, transaction.id, binding)
                 return response
             case Stale(transaction):
-                # A double click, or an old tab: the page is where the transaction is.
-                return self._browser.see_other(f"/signin/{transaction.id}")
+                # A double click, a form sent once more, an old tab: the page, or by now the
+                # answer, is where the transaction is.
+                return self._browser.see_other(_way_on(transaction))
             case OtherBrowser() | Gone():
                 return self._absent(found)
             case never:
                 assert_never(never)
+
+    def _at_once(self, found: At) -> Response | None:
+        """The answer itself where this request finished the sign-in: a round less for the browser.
+
+        A part that fails meanwhile is met again at the answer's own address, whose page says so.
+        """
+        transaction = found.transaction
+        answer = self._answers.get(transaction.request.resume)
+        finished = isinstance(transaction.state, Authenticated)
+        if answer is None or found.account is None or not finished:
+            return None
+        try:
+            return answer(found)
+        except Unavailable:
+            return None
 
     def _absent(self, found: Absent) -> Response:
         match found:

@@ -211,9 +211,7 @@ class Asked:
         """The code is right, and the service is told; what this browser is known by."""
         moved = self.types(code)
         assert isinstance(moved, At), moved
-        done = self.house.signin.finish(
-            moved.transaction.id, self.at.binding, BrowserCookies(None, device), OUTSIDE
-        )
+        done = self.house.signin.finish(moved, BrowserCookies(None, device), OUTSIDE)
         assert isinstance(done, Finished), done
         return done.cookies.device
 

@@ -82,9 +82,7 @@ class House:
 
     def answered(self, at: At) -> Finished:
         """What the service is told."""
-        done = self.signin.finish(
-            at.transaction.id, at.binding, BrowserCookies(self.cookie), CAMPUS
-        )
+        done = self.signin.finish(at, BrowserCookies(self.cookie), CAMPUS)
         assert isinstance(done, Finished)
         return done
 

@@ -251,9 +251,7 @@ class Day:
             )
             if not isinstance(found, At):
                 return found
-        id: TransactionId = found.transaction.id
-        cookies = BrowserCookies(None, device)
-        done = self._signin.finish(id, found.binding or binding, cookies, seen)
+        done = self._signin.finish(found, BrowserCookies(None, device), seen)
         if not isinstance(done, Finished) or not isinstance(done.outcome, AuthnResult):
             return done
         self._finished = done
