@@ -37,7 +37,6 @@ from idp_mfa.model import (
     Seen,
     Service,
     ServiceId,
-    TransactionId,
 )
 from idp_mfa.sealing_keys import create_ring
 from idp_mfa.settings import Settings, load
