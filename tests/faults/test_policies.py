@@ -267,7 +267,7 @@ def test_with_no_good_copy_at_all_two_kinds_are_asked_and_it_is_said(town: Town)
 
 @pytest.mark.alone
 def test_sign_ins_go_on_while_the_policy_is_swapped_under_them() -> None:
-    done = swapped(100, 6, 60)
+    done = swapped(100, 6, 400)
     print(done)  # noqa: T201
     assert not done.wrong, done
     assert (done.activated, done.refused) == (6 - BROKEN, BROKEN)
