@@ -23,7 +23,8 @@ from idp_mfa.audit_log.lines import decode
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.model import Reference, UserId
 from idp_mfa.ports import Unavailable
-from idp_mfa.store.redis import RedisAuditWindow
+from idp_mfa.store.options import RedisOptions
+from idp_mfa.store.redis import RedisAuditWindow, RedisServer
 from tests.contracts.audit_acts import (
     ADDRESSES,
     CODE,
@@ -342,7 +343,8 @@ def test_a_window_that_fails_never_fails_the_record(
 
 @pytest.mark.alone
 def test_a_store_that_hangs_does_not_slow_every_record(path: Path, trail_of: Opener) -> None:
-    with valkey.running(Kind.REDIS) as server, connected_to(server) as ours:
+    with valkey.running(Kind.REDIS) as server:
+        ours = RedisServer(RedisOptions(server.url))
         trail = trail_of(path, window=RedisAuditWindow(ours, 10, timedelta(minutes=1)))
         trail.record(RECORD)
         os.kill(server.pid, 19)

@@ -121,6 +121,16 @@ def test_it_is_seen_at_once_after_a_change_that_nobody_looked_at(house: House) -
     assert house.account(by=house.process()).credentials.records == ()
 
 
+def test_a_worker_that_has_just_read_the_entry_notices_within_a_second(house: House) -> None:
+    house.bind("old")
+    other, stolen = house.process(), house.site.stored("alice")
+    assert [one.id for one in house.account(by=other).credentials.records] == ["old"]
+    house.bind("new", "old")
+    house.site.overwrite("alice", stolen)
+    house.now += timedelta(seconds=1)
+    assert house.account(by=other).credentials.records == ()
+
+
 def test_a_later_change_does_not_make_the_past_count(house: House) -> None:
     house.bind("old")
     stolen = house.site.stored("alice")

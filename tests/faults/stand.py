@@ -34,7 +34,7 @@ PATIENT: Mapping[str, Any] = {"command_timeout": "1s"}
 
 _NUMBERS = itertools.count(1)
 _ADDRESSES = itertools.count(1)
-_HEAL_SECONDS = 45.0
+_HEAL_SECONDS = 15.0
 
 
 def off_campus() -> str:

@@ -63,13 +63,14 @@ def at_code(site: Stand, visitor: Visitor) -> tuple[Person, Page]:
 # -- at the start --------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_a_store_that_is_down_at_the_start_is_waited_for(site: Stand) -> None:
     person = site.person()
     site.store_road.down()
     with node(site, "early", more={"registry": {"folder": "registry"}}) as early:
         assert early.ready().status_code == 503
         assert early.ready().json()["store"] == "unavailable"
-        assert requests.get(f"{early.origin}/healthz", timeout=30).status_code == 200
+        assert requests.get(f"{early.origin}/healthz", timeout=5).status_code == 200
         visitor = site.visitor(origin=early.origin)
         page = visitor.open(visitor.request_url())
         pauses(page)

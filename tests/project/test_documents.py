@@ -44,9 +44,9 @@ def test_commands_in_documents_exist(document: Path) -> None:
         for _, words in _COMMAND.findall("".join(block)):
             path = words.split()
             commands = inner_of(program)
-            for word in path:
+            for depth, word in enumerate(path):
                 if word not in commands:
-                    if word is path[0]:
+                    if depth == 0:
                         unknown.append(" ".join(path))
                     break
                 commands = inner_of(commands[word])

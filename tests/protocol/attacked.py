@@ -307,9 +307,9 @@ def _impatient(directory: Slapd) -> dict[str, object]:
         "bind_password_file": str(directory.password_file),
         "decoy_dn": slapd.DECOY,
         "canary_dn": slapd.CANARY,
-        "connect_timeout": "1s",
-        "operation_timeout": "1500ms",
-        "total_timeout": "2s",
+        "connect_timeout": "2s",
+        "operation_timeout": "3s",
+        "total_timeout": "4s",
         "retry_after": "1s",
     }
 

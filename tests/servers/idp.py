@@ -44,6 +44,8 @@ WIDE: Mapping[str, Any] = {
     "password_in_a_row": 1000,
 }
 """Limits that a whole file of tests with one account does not meet; ``{}`` for the real ones."""
+_PATIENT: Mapping[str, Any] = {"command_timeout": "2s"}
+"""A store that rests for the shipped 250 ms is refused, which tests of its faults alone want."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ def _settings(
                 "canary_dn": CANARY,
             }
         },
-        "store": {"url": store.url},
+        "store": {"url": store.url, **_PATIENT},
         "keys": {
             "sealing": "secrets/sealing",
             "signing": "secrets/signing",

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
@@ -43,8 +44,8 @@ class StoreServer:
         return f"redis://127.0.0.1:{self.port}"
 
     def options(self, prefix: str = "idp_mfa:") -> RedisOptions:
-        """By the unix socket, as nobody in particular."""
-        return RedisOptions(self.url, prefix=prefix)
+        """By the unix socket, as nobody in particular; a busy machine may take its time."""
+        return RedisOptions(self.url, prefix=prefix, command_timeout=timedelta(seconds=5))
 
 
 def binary(kind: Kind) -> str:

@@ -29,7 +29,7 @@ class Hop:
         return next(iter(asked.get(name, ())), self.sent.get(name))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Page:
     """Where the agent stands now."""
 
@@ -38,6 +38,10 @@ class Page:
     status: int
     headers: Mapping[str, str]
     text: str
+
+    def __repr__(self) -> str:
+        """What a failed assertion needs to know of it."""
+        return f"<{self.mark} {self.status} at {self.url}: {self.words[:300]}>"
 
     @property
     def tree(self) -> html.HtmlElement:

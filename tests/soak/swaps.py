@@ -122,7 +122,8 @@ class Swaps:
         for number in range(1, self._swaps + 1):
             self._wait_for(number * self._every)
             self._swap(number)
-        time.sleep(_SEEN_SECONDS)
+            # Each decides for a while: every worker looks once in two seconds.
+            time.sleep(_SEEN_SECONDS)
         self._over = True
         for thread in threads:
             thread.join()
