@@ -5,10 +5,11 @@ Advisories 13, 14, 16, 40 and 48; log-out, a password or a factor that changed, 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -37,6 +38,24 @@ def signed_in(site: Attacked, person: Person, address: str = CAMPUS) -> tuple[At
     page = person.sign_in(agent.ask())
     assert carried(page)
     return agent, page
+
+
+def fetched_at(answer: Page) -> str:
+    """Where the answer that a page carries can be fetched once more."""
+    found = re.search(r"/signin/([^/]+)/", urlsplit(answer.url).path)
+    assert found, answer.url
+    return urljoin(answer.url, f"/saml/answer/{found[1]}")
+
+
+def decided(site: Attacked, person: Person) -> tuple[Attacker, str]:
+    """A browser whose sign-in to the portal is decided, and where it would fetch the outcome."""
+    agent = site.browser()
+    page = person.give_password(agent.send("POST", f"{agent.idp}/portal/signin", {}))
+    assert person.phone is not None
+    sent = filled(page, "code", code=person.phone.code())
+    done = agent.once("POST", f"{agent.idp}{path_of(page, 'code')}", sent)
+    assert done.headers["Location"].startswith("/portal/answer/")
+    return agent, urljoin(done.url, done.headers["Location"])
 
 
 def sign_out(agent: Attacker) -> Page:
@@ -72,15 +91,15 @@ def test_after_log_out_the_old_cookies_are_dead_everywhere(site: Attacked) -> No
     assert person.login not in copied.open(f"{site.idp.origin}/").words
     passive = site.answer(copied.ask(attributes='IsPassive="true"'))
     assert passive.statuses == ["Responder", "NoPassive"]
-    assert answer.url.startswith(f"{site.idp.origin}/saml/answer/")
+    assert not carried(copied.open(fetched_at(answer)))
 
 
 def test_after_log_out_an_answer_is_not_given_again(site: Attacked) -> None:
     agent, answer = signed_in(site, site.person())
     copied = agent.copy()
-    assert carried(copied.open(answer.url)), "a reload gets its answer again"
+    assert carried(copied.open(fetched_at(answer))), "who lost it on the way gets it again"
     sign_out(agent)
-    for path in (answer.url, answer.url.replace("/saml/answer/", "/signin/")):
+    for path in (fetched_at(answer), fetched_at(answer).replace("/saml/answer/", "/signin/")):
         again = copied.open(path)
         assert not carried(again)
         assert (again.mark, again.status) == ("signin.moved", 410)
@@ -91,7 +110,7 @@ def test_a_log_out_at_one_node_is_known_at_the_other(site: Attacked, second_node
     person = site.person()
     agent, answer = signed_in(site, person)
     there = agent.copy(second_node)
-    address = f"{second_node}{urlsplit(answer.url).path}"
+    address = f"{second_node}{urlsplit(fetched_at(answer)).path}"
     assert carried(there.open(address))
     assert person.login in there.open(f"{second_node}/").words
     sign_out(agent)
@@ -231,8 +250,8 @@ def test_a_class_that_was_not_reached_is_never_asserted(site: Attacked) -> None:
     agent, _ = signed_in(site, person)
     refused = agent.ask_mfa()
     assert (refused.mark, refused.status) == ("signin.refused", 403)
-    back = agent.open(f"{site.idp.origin}{urlsplit(refused.url).path}")
-    told = agent.open(agent.idp + back.tree.xpath("string(//a[contains(@href, '/answer/')]/@href)"))
+    (leave,) = (form for form in refused.tree.forms if (form.action or "").endswith("/cancel"))
+    told = refused.submit(leave)
     assert site.answer(told).statuses[0] == "Responder"
     assert site.answer(told).assertion is None
 
@@ -296,19 +315,17 @@ def before_a_choice(site: Attacked, person: Person) -> Page:
 
 
 def before_the_answer(site: Attacked, person: Person) -> Page:
-    page = site.at_code(person)
-    assert person.phone is not None
-    code = person.phone.code()
-    target = f"{site.idp.origin}{path_of(page, 'code')}"
-    assert page.agent.once("POST", target, filled(page, "code", code=code)).status == 303
+    agent, answer = decided(site, person)
     closed(site, person)
-    return page.agent.open(page.url)
+    agent.open(answer)
+    assert agent.cookie("idp") is None
+    return agent.open(f"{site.idp.origin}/portal/totp")
 
 
 def before_the_same_answer_again(site: Attacked, person: Person) -> Page:
     agent, page = signed_in(site, person)
     closed(site, person)
-    return agent.open(page.url)
+    return agent.open(fetched_at(page))
 
 
 def before_the_next_service(site: Attacked, person: Person) -> Page:
@@ -369,14 +386,10 @@ def test_a_password_changed_before_the_code_voids_the_sign_in(site: Attacked) ->
 
 def test_a_password_changed_before_the_answer_voids_it(site: Attacked) -> None:
     person = site.person()
-    page = site.at_code(person)
-    assert person.phone is not None
-    sent = filled(page, "code", code=person.phone.code())
-    page.agent.once("POST", f"{site.idp.origin}{path_of(page, 'code')}", sent)
+    agent, answer = decided(site, person)
     changed(site, person)
-    read = site.answer(page.agent.open(page.url))
-    assert read.assertion is None
-    assert read.statuses[0] == "Responder"
+    assert person.login not in agent.open(answer).words
+    assert agent.cookie("idp") is None
 
 
 def test_a_password_changed_ends_the_sessions_that_stood_on_it(site: Attacked) -> None:
@@ -404,17 +417,17 @@ def test_a_factor_that_was_replaced_counts_no_more(site: Attacked) -> None:
     assert (refused.mark, refused.status) == ("signin.refused", 403)
 
 
-def test_the_portal_answers_no_sign_in_of_a_service(site: Attacked) -> None:
-    """Else a session would be opened and an answer put on record that no service ever gets."""
+def test_an_outcome_is_fetched_by_the_face_that_asked_for_it(site: Attacked) -> None:
+    """Else a session would be opened, or an answer put on record that no service ever gets."""
     person = site.person()
-    page = site.at_code(person)
-    assert person.phone is not None
-    form = page.form_with("code")
-    values = {**dict(form.form_values()), "code": person.phone.code()}
-    id = page.url.rstrip("/").split("/signin/")[1].split("/")[0]
-    moved = page.agent.once("POST", f"{site.idp.origin}/signin/{id}/response", values)
-    assert moved.headers["Location"].endswith(f"/saml/answer/{id}")
-    strayed = page.agent.once("GET", f"{site.idp.origin}/portal/answer/{id}", None)
-    assert strayed.headers["Location"].endswith(f"/signin/{id}")
+    agent, answer = decided(site, person)
+    strayed = agent.once("GET", answer.replace("/portal/", "/saml/"), None)
+    assert strayed.headers["Location"] == f"/signin/{answer.rsplit('/', 1)[1]}"
     assert "assertion.issued" not in site.events(person)
-    assert "idp" not in page.agent.session.cookies
+    assert agent.cookie("idp") is None
+    assert person.login in agent.open(answer).words
+    other, given = signed_in(site, site.person())
+    before = other.cookie("idp")
+    strayed = other.once("GET", fetched_at(given).replace("/saml/", "/portal/"), None)
+    assert strayed.headers["Location"] == f"/signin/{fetched_at(given).rsplit('/', 1)[1]}"
+    assert other.cookie("idp") == before
