@@ -6,8 +6,13 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 CI = os.environ.get("CI") == "true"
+
+# How long one example takes says how loud the machine is, and nothing about the example.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

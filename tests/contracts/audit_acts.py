@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from idp_mfa.audit import AuditEvent, AuditRecord
+from idp_mfa.audit import AuditEvent, AuditRecord, Told
 from idp_mfa.audit_log import AuditTrail, MemoryWindow, audit_trail
 from idp_mfa.audit_log.address_keys import DayKeys
 from idp_mfa.audit_log.addresses import Addresses
@@ -84,8 +84,11 @@ class BrokenWindow:
     def __init__(self) -> None:
         self.asked = 0
 
-    def add(self, line: str, reference: str) -> None:
+    def add(self, line: str, reference: str, told: Told | None = None) -> None:
         self.asked += 1
+        raise Unavailable("store", "down")
+
+    def of(self, owner: str) -> list[str]:
         raise Unavailable("store", "down")
 
     def story(self, reference: str) -> list[str]:
