@@ -32,6 +32,7 @@ from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
+from idp_mfa.web.fido2 import WAY as PASSKEY_WAY
 from idp_mfa.web.fido2 import Fido2Pages
 from idp_mfa.web.health import Health
 from idp_mfa.web.matrix import PAGE as MATRIX_PAGE
@@ -42,6 +43,7 @@ from idp_mfa.web.reissue import ReissuePages
 from idp_mfa.web.reissue_address import AddressPages
 from idp_mfa.web.set_up import SetUpPages
 from idp_mfa.web.signin import SignInPages
+from idp_mfa.web.totp import WAY as TOTP_WAY
 from idp_mfa.web.totp import TotpPages
 
 if TYPE_CHECKING:
@@ -146,6 +148,10 @@ class House(UseCases):
             clock=self.checked_clock,
             issuer=issuer,
             reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
+            set_ups={
+                TOTP: TOTP_WAY,
+                **({} if self.passkeys is None else {FIDO2: PASSKEY_WAY}),
+            },
             answers={RESUME: saml.answered},
         )
         network = NetworkPage(

@@ -13,13 +13,14 @@ from idp_mfa.browser import Route
 from idp_mfa.factor import Rejected, Rejection
 from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import Credential, CredentialId, FactorName, Page
-from idp_mfa.own_pages import OwnPages
+from idp_mfa.own_pages import OwnPages, SetUpWay
 from idp_mfa.passkeys import Asked, NotDone, Passkey, Passkeys, PlatformFull, Registered
 from idp_mfa.platforms import Platform, platform_named, platform_of
 from idp_mfa.signin.outcomes import Admitted
 
 PAGE = "/portal/fido2"
 NEW = f"{PAGE}/new"
+WAY = SetUpWay("set-up-passkey", NEW)
 _FIDO2 = FactorName("fido2")
 _MOST_TOUCH_DIGITS = 3
 
@@ -45,6 +46,7 @@ class Fido2Pages:
         return (
             Route(PAGE, "portal.fido2", self.page),
             Route(NEW, "portal.fido2.new", self.new),
+            *self._pages.way_to(WAY),
             *(
                 Route(f"{PAGE}/{step}", f"portal.fido2.{step}", act, ("POST",))
                 for step, act in posts.items()
@@ -92,6 +94,7 @@ class Fido2Pages:
             options=begun.shown["options"],
             touch=self._touch(),
             replaces=request.form.get("replaces", ""),
+            onward=self._pages.onward(admitted.account.user),
             action=f"{PAGE}/complete",
             list_url=PAGE,
             csrf=self._pages.csrf(),
@@ -232,6 +235,7 @@ class Fido2Pages:
             shared_computer=admitted.session.shared_computer,
             error=problem,
             action=f"{PAGE}/begin",
+            onward=self._pages.onward(admitted.account.user),
             list_url=PAGE,
             csrf=self._pages.csrf(),
         )

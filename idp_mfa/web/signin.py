@@ -13,7 +13,8 @@ from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.diagnosis import Diagnosis, told
 from idp_mfa.factor import Factor, Rejected
 from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
-from idp_mfa.policy.assurance import kinds_asked
+from idp_mfa.own_pages import SetUpWay
+from idp_mfa.policy.assurance import factors_asked, kinds_asked
 from idp_mfa.policy.model import Policy
 from idp_mfa.policy.places import place, places
 from idp_mfa.ports import Throttled, Unavailable
@@ -83,10 +84,12 @@ class SignInPages:
         clock: Clock,
         issuer: str,
         reissued: Set[FactorName],
+        set_ups: Mapping[FactorName, SetUpWay],
         answers: Mapping[str, Callable[[At], Response]],
     ) -> None:
         """``reissued`` are the factors that a mailed code makes anew.
 
+        ``set_ups`` are the ways to a factor of those who need one, in the order of their buttons;
         ``answers`` hand out a finished sign-in, by where it would be fetched.
         """
         self._signin = signin
@@ -96,6 +99,7 @@ class SignInPages:
         self._clock = clock
         self._issuer = issuer
         self._reissued = reissued
+        self._set_ups = set_ups
         self._answers = answers
 
     def routes(self) -> tuple[Route, ...]:
@@ -353,7 +357,6 @@ class SignInPages:
                     transaction,
                     refused,
                     return_action=_resume(transaction),
-                    set_up_action=None,
                     cancel_action=None,
                 )
             case AwaitEnrolment(_, _, _, because):
@@ -361,7 +364,6 @@ class SignInPages:
                     transaction,
                     Refused(Refusal.NO_FACTOR_ENROLLED, because),
                     return_action=None,
-                    set_up_action=f"/signin/{transaction.id}/set-up",
                     cancel_action=f"/signin/{transaction.id}/cancel",
                     csrf=csrf_of(binding),
                 )
@@ -452,6 +454,9 @@ class SignInPages:
         request, policy = transaction.request, self._policy()
         because = refused.because
         set_up = () if because is None else because.ways.set_up
+        takes = factors_asked(request.acr_values, policy.assurance)
+        helping = takes if because is None else takes | {*because.ways.factors}
+        waits = isinstance(transaction.state, AwaitEnrolment)
         return self._browser.page(
             "signin/refused.html",
             403,
@@ -461,6 +466,13 @@ class SignInPages:
             **ways,
             restart_action=None,
             demanded=(kinds_asked(request.acr_values, policy.assurance) or 0) > 1,
+            takes=takes,
+            set_ups=[
+                (name, f"/signin/{transaction.id}/{way.step}" if waits else way.path)
+                for name, way in self._set_ups.items()
+                if name in helping
+            ],
+            waits=waits,
             set_up_here=because is not None and because.zone in set_up,
             set_up=places(policy, set_up, language),
             reference=transaction.reference,

@@ -32,7 +32,7 @@ from idp_mfa.factor import (
 from idp_mfa.key_card import apple_link, key_card
 from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import Account, BoundBy, Credential, CredentialState, Page
-from idp_mfa.own_pages import OwnPages
+from idp_mfa.own_pages import OwnPages, SetUpWay
 from idp_mfa.ports import Change, Outbox, StateStore, Throttled
 from idp_mfa.recovery import TOTP
 from idp_mfa.reissue_address import ReissueAddresses
@@ -40,6 +40,7 @@ from idp_mfa.session import Sessions
 from idp_mfa.signin.outcomes import Admitted
 
 PAGE = "/portal/totp"
+WAY = SetUpWay("set-up", PAGE)
 SHOW = "/portal/totp/show"
 APPLE = "/ios/link"
 ADDRESS = "/portal/totp/address"
@@ -79,7 +80,7 @@ class TotpPages:
         steps = {"begin": self.begin, "complete": self.complete}
         return (
             *road(PAGE, "portal.totp", self.page, steps),
-            *self._pages.way_in("set-up", Page.PORTAL_ADD_FACTOR, PAGE),
+            *self._pages.way_to(WAY),
             Route(SHOW, "portal.totp.show", self.show),
             Route(APPLE, "portal.totp.apple", self.apple),
             Route(SHOW, "portal.totp.try", self.try_out, ("POST",)),

@@ -120,6 +120,7 @@ def passkeys(user: SimpleNamespace) -> Iterator[tuple[str, str, Context]]:
         for platform in Platform
     ]
     shared = {"user": user, "csrf": "token", "rename_action": "/r", "list_url": "/l"}
+    shared["onward"] = ONWARD
     page = {**shared, "new_url": "/n", "remove_action": "/x", "accepted": '{"rpId": "a"}'}
     for error in (None, *(one.value for one in NotDone)):
         context = {**page, "passkeys": listed if error is None else listed[:1], "error": error}
@@ -232,7 +233,9 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "service": service,
         "return_action": "/r",
         "restart_action": None,
-        "set_up_action": None,
+        "takes": frozenset(),
+        "set_ups": [],
+        "waits": False,
         "cancel_action": None,
         "message": None,
         "because": None,
@@ -246,6 +249,9 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for refusal in Refusal:
         ended = {**refused, "refusal": refusal.value}
         yield f"refused {refusal} None", "signin/refused.html", {**ended, "message": HOSTILE}
+        for ways in ([], [("fido2", "/p")]):
+            passkey = {**ended, "takes": frozenset({"fido2"}), "set_ups": ways}
+            yield f"refused {refusal} passkey {len(ways)}", "signin/refused.html", passkey
         yield f"refused {refusal} again", "signin/refused.html", {**ended, "restart_action": "/a"}
         told = {**ended, "because": because(Cause.NO_FACTOR), "place": OUTSIDE}
         yield f"refused {refusal} because", "signin/refused.html", told
@@ -272,9 +278,12 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "set_up_here": here,
                     "demanded": demanded,
                 }
-                yield f"refused {refusal} {demanded} {here}", "signin/refused.html", told
-                waits = {"return_action": None, "set_up_action": "/s", "cancel_action": "/c"}
-                yield f"waits {demanded} {here}", "signin/refused.html", told | waits
+                for ways in ([], [("totp", "/s")], [("totp", "/s"), ("fido2", "/p")]):
+                    told["set_ups"] = ways
+                    name = f"{demanded} {here} {len(ways)}"
+                    yield f"refused {refusal} {name}", "signin/refused.html", dict(told)
+                    waits = {"return_action": None, "waits": True, "cancel_action": "/c"}
+                    yield f"waits {name}", "signin/refused.html", told | waits
     yield (
         "moved stale",
         "signin/moved.html",
