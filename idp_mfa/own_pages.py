@@ -57,8 +57,8 @@ class Onward:
 
 
 @dataclass(frozen=True, slots=True)
-class SetUpWay:
-    """Where a factor is set up: its page, and the step by which an open sign-in leads there."""
+class SetUp:
+    """Where a factor is set up, and the step by which an open sign-in leads there."""
 
     step: str
     path: str
@@ -139,10 +139,6 @@ class OwnPages:
         if isinstance(begun, Throttled):
             return self.browser.too_many(begun.until - self.clock())
         return self.browser.begun(begun)
-
-    def way_to(self, way: SetUpWay) -> tuple[Route, ...]:
-        """The same for a set-up."""
-        return self.way_in(way.step, Page.PORTAL_ADD_FACTOR, way.path)
 
     def way_in(self, step: str, page: Page, path: str) -> tuple[Route, ...]:
         """The address at which ``enter`` is asked for, and what a reload of it shows."""

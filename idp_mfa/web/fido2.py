@@ -13,14 +13,13 @@ from idp_mfa.browser import Route
 from idp_mfa.factor import Rejected, Rejection
 from idp_mfa.letters import Notice, NoticeKind
 from idp_mfa.model import Credential, CredentialId, FactorName, Page
-from idp_mfa.own_pages import OwnPages, SetUpWay
+from idp_mfa.own_pages import OwnPages
 from idp_mfa.passkeys import Asked, NotDone, Passkey, Passkeys, PlatformFull, Registered
 from idp_mfa.platforms import Platform, platform_named, platform_of
 from idp_mfa.signin.outcomes import Admitted
 
 PAGE = "/portal/fido2"
 NEW = f"{PAGE}/new"
-WAY = SetUpWay("set-up-passkey", NEW)
 _FIDO2 = FactorName("fido2")
 _MOST_TOUCH_DIGITS = 3
 
@@ -46,7 +45,6 @@ class Fido2Pages:
         return (
             Route(PAGE, "portal.fido2", self.page),
             Route(NEW, "portal.fido2.new", self.new),
-            *self._pages.way_to(WAY),
             *(
                 Route(f"{PAGE}/{step}", f"portal.fido2.{step}", act, ("POST",))
                 for step, act in posts.items()

@@ -120,7 +120,6 @@ def passkeys(user: SimpleNamespace) -> Iterator[tuple[str, str, Context]]:
         for platform in Platform
     ]
     shared = {"user": user, "csrf": "token", "rename_action": "/r", "list_url": "/l"}
-    shared["onward"] = ONWARD
     page = {**shared, "new_url": "/n", "remove_action": "/x", "accepted": '{"rpId": "a"}'}
     for error in (None, *(one.value for one in NotDone)):
         context = {**page, "passkeys": listed if error is None else listed[:1], "error": error}
@@ -233,9 +232,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "service": service,
         "return_action": "/r",
         "restart_action": None,
-        "takes": frozenset(),
-        "set_ups": [],
-        "waits": False,
+        "takes": [],
+        "set_ups": [{"factor": "totp", "url": "/t"}, {"factor": "fido2", "url": "/f"}],
         "cancel_action": None,
         "message": None,
         "because": None,
@@ -249,9 +247,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for refusal in Refusal:
         ended = {**refused, "refusal": refusal.value}
         yield f"refused {refusal} None", "signin/refused.html", {**ended, "message": HOSTILE}
-        for ways in ([], [("fido2", "/p")]):
-            passkey = {**ended, "takes": frozenset({"fido2"}), "set_ups": ways}
-            yield f"refused {refusal} passkey {len(ways)}", "signin/refused.html", passkey
+        passkey = {**ended, "takes": [{"factor": "fido2", "url": "/f"}]}
+        yield f"refused {refusal} passkey", "signin/refused.html", passkey
         yield f"refused {refusal} again", "signin/refused.html", {**ended, "restart_action": "/a"}
         told = {**ended, "because": because(Cause.NO_FACTOR), "place": OUTSIDE}
         yield f"refused {refusal} because", "signin/refused.html", told
@@ -278,12 +275,10 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "set_up_here": here,
                     "demanded": demanded,
                 }
-                for ways in ([], [("totp", "/s")], [("totp", "/s"), ("fido2", "/p")]):
-                    told["set_ups"] = ways
-                    name = f"{demanded} {here} {len(ways)}"
-                    yield f"refused {refusal} {name}", "signin/refused.html", dict(told)
-                    waits = {"return_action": None, "waits": True, "cancel_action": "/c"}
-                    yield f"waits {name}", "signin/refused.html", told | waits
+                yield f"refused {refusal} {demanded} {here}", "signin/refused.html", told
+                ways = [{"factor": "totp", "action": "/s"}, {"factor": "fido2", "action": "/f"}]
+                waits = {"return_action": None, "set_ups": ways, "cancel_action": "/c"}
+                yield f"waits {demanded} {here}", "signin/refused.html", told | waits
     yield (
         "moved stale",
         "signin/moved.html",
@@ -363,7 +358,11 @@ def states() -> Iterator[tuple[str, str, Context]]:
         yield from by_mail({"user": user, "csrf": "token", "onward": onward}, card)
         context = {"label": "OMU(2026-11)", "replaced": True, "onward": onward}
         yield f"totp done {len(onward)}", "portal/totp_done.html", context
-        yield f"reissue 4 {len(onward)}", "portal/reissue_4.html", {**card, "onward": onward}
+        for error in (None, *(problem(kind, None) for kind in kinds)):
+            for proven in (False, True):
+                name = f"reissue 4 {len(onward)} {proven} {error}"
+                context = {**card, "onward": onward, "proven": proven, "error": error}
+                yield name, "portal/reissue_4.html", {**context, "action": "/a"}
     for cause in Cause:
         for message in (None, HOSTILE):
             for elsewhere in ((), ELSEWHERE, ELSEWHERE[:2]):

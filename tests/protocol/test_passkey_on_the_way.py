@@ -48,7 +48,7 @@ def led(page: Page) -> Page:
     """From the page that says what is missing to the one that begins the registration."""
     assert page.mark == "signin.refused", page
     actions = [one.action for one in page.tree.forms if "/set-up" in (one.action or "")]
-    assert [one.rpartition("/")[2] for one in actions] == ["set-up-passkey"], "what helps, no more"
+    assert [one.rpartition("/")[2] for one in actions] == ["set-up-fido2"], "what helps, no more"
     (form,) = (one for one in page.tree.forms if one.action == actions[0])
     return page.submit(form)
 
@@ -88,10 +88,10 @@ def test_off_campus_a_password_alone_is_led_to_none(strict: Attacked) -> None:
     # The address by hand leads nowhere either: the page of the set-up is refused.
     here = page.url
     kept = {"csrf": dict(page.form_with("csrf").form_values())["csrf"]}
-    forced = page.agent.send("POST", f"{here}/set-up-passkey", kept)
+    forced = page.agent.send("POST", f"{here}/set-up-fido2", kept)
     assert forced.mark in ("signin.refused", "portal.refused")
     assert not strict.credentials(person)
-    assert page.agent.send("GET", f"{here}/set-up-passkey", None).mark == "signin.refused"
+    assert page.agent.send("GET", f"{here}/set-up-fido2", None).mark == "signin.refused"
 
 
 def test_a_registration_that_failed_leaves_the_sign_in_where_it_was(strict: Attacked) -> None:
