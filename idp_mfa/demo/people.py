@@ -159,9 +159,7 @@ def _bind(
         id=CredentialId(base64.b32encode(randomness(10)).decode().lower()),
         factor=factor.name,
         state=CredentialState.UNFINISHED,
-        label=f"{factor.issuer}({now:%Y-%m})"
-        if isinstance(factor, Totp)
-        else f"Demo ({now:%Y-%m-%d})",
+        label=f"Demo({now:%Y-%m})",
         bound_at=now,
         bound_by=BoundBy.IMPORT,
         generation=1,
