@@ -148,7 +148,7 @@ def test_no_request_reads_a_schema_or_connects_to_the_directory_anew(watched: Wa
     searches = re.findall(r'SRCH base="([^"]*)" scope=(\d)', asked)
     assert "subschema" not in asked.lower()
     assert {base for base, _ in searches} == {watched.place.directory.base_dn}
-    # The person is looked for at the password, and read again at the factor, which the answer follows.
+    # The person is looked for at the password and read again at the factor; the answer follows.
     assert len(searches) == 2 * SIGN_INS
     assert len(re.findall(r'BIND dn="uid=[^"]*" method=128', asked)) == SIGN_INS
     # One more may open when both workers' threads happen to ask at the same time.
