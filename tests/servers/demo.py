@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers.foreground import folder, free_port, running
+from tests.simulators.mail_folder import MailFolder
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
 
@@ -24,6 +25,7 @@ class Demo:
     idp: str
     service: str
     people: dict[str, Person]
+    outbox: MailFolder
 
 
 @contextlib.contextmanager
@@ -39,7 +41,10 @@ def demo() -> Iterator[Demo]:
             ready=lambda: "Ctrl-C stops everything" in log.read_text(errors="replace"),
         ):
             yield Demo(
-                f"http://localhost:{port}", f"http://localhost:{service_port}/", _people(var)
+                f"http://localhost:{port}",
+                f"http://localhost:{service_port}/",
+                _people(var),
+                MailFolder(var / "outbox"),
             )
 
 
