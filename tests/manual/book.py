@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser
 
 from idp_mfa import locale
 from idp_mfa.site import Site
+from tests.manual.journeys import WIDTH
 from tests.project.page_states import environment
 
 PAGE = "index.html"
@@ -38,27 +40,37 @@ class Read(HTMLParser):
             self.pictures[found["src"]] = found["alt"]
 
 
-def write(
-    folder: Path, language: locale.Language, site: Site, origin: str, terminal: Mapping[str, str]
-) -> Read:
-    """The page for the pictures in ``folder``; ``terminal`` are commands and their answers."""
-    sizes = {path.name: _size(path) for path in folder.glob("*.png")}
-    text = (
-        environment(language)
-        .get_template("manual/manual.html")
-        .render(
-            language=language,
-            others=[
-                (one, locale.LANGUAGE_NAMES[one]) for one in locale.LANGUAGES if one != language
-            ],
-            site=site,
-            origin=origin,
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the page says beside its pictures.
+
+    ``others`` are the languages that it links to; ``terminal`` are commands and their answers,
+    ``offered`` the site's factors.
+    """
+
+    language: locale.Language
+    others: Sequence[locale.Language]
+    site: Site
+    origin: str
+    terminal: Mapping[str, str]
+    offered: Collection[str]
+
+    def write(self, folder: Path) -> Read:
+        """The page for the pictures in ``folder``."""
+        sizes = {path.name: _size(path) for path in folder.glob("*.png")}
+        drawn = environment(self.language).get_template("manual/manual.html")
+        text = drawn.render(
+            language=self.language,
+            others=[(one, locale.LANGUAGE_NAMES[one]) for one in self.others],
+            site=self.site,
+            origin=self.origin,
             sizes=sizes,
-            terminal=terminal,
+            terminal=self.terminal,
+            offered=self.offered,
         )
-    )
-    (folder / PAGE).write_text(re.sub(r"\n\s*\n+", "\n", text), encoding="utf-8")
-    return Read(text)
+        text = re.sub(r"\n\s*\n+", "\n", text)
+        (folder / PAGE).write_text(text, encoding="utf-8")
+        return Read(text)
 
 
 def print_it(browser: Browser, folder: Path) -> None:
@@ -77,6 +89,6 @@ def print_it(browser: Browser, folder: Path) -> None:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Width and height of a PNG (PNG specification, 11.2.2), in CSS pixels on twice as many."""
+    """Width and height of a PNG (PNG specification, 11.2.2) in the CSS pixels of a phone."""
     width, height = struct.unpack(">II", path.read_bytes()[16:24])
-    return width // 2, height // 2
+    return WIDTH, round(height * WIDTH / width)

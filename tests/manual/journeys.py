@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +18,13 @@ from tests.simulators.person import Person
 from tests.simulators.phone import Phone
 
 ON_CAMPUS = "192.0.2.10"
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-DESKTOP = {"viewport": {"width": 1000, "height": 760}}
-TALLEST = 1180
+WIDTH = 390
+PHONE = {
+    "viewport": {"width": WIDTH, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
+TALLEST = 1000
 """CSS pixels of a page that a picture shows; what stands below is not what it is about."""
 _SECRETS = ".key, .qr, .codes code"
 _AUTHENTICATOR = {
@@ -35,9 +39,13 @@ _AUTHENTICATOR = {
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Puts pictures of pages into a folder; none of them shows a key or a code on paper."""
+    """Puts pictures of pages into a folder; none of them shows a key or a code on paper.
+
+    ``sharpness`` is in device pixels for one of CSS.
+    """
 
     folder: Path
+    sharpness: int
 
     def take(self, name: str, page: Page) -> None:
         page.evaluate(
@@ -46,24 +54,26 @@ class Pictures:
                     one.style.filter = 'blur(5px)'; }""",
             _SECRETS,
         )
-        size = page.evaluate("[document.documentElement.clientWidth, document.body.scrollHeight]")
+        width, height = page.evaluate(
+            "[innerWidth, Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)]"
+        )
         page.screenshot(
             path=self.folder / f"{name}.png",
             full_page=True,
             animations="disabled",
-            scale="css" if size[0] > PHONE["viewport"]["width"] else "device",
-            clip={"x": 0, "y": 0, "width": size[0], "height": min(size[1], TALLEST)},
+            clip={"x": 0, "y": 0, "width": width, "height": min(height, TALLEST)},
         )
 
 
 @dataclass(slots=True)
 class Journeys:
-    """One newcomer's way through everything, in one language."""
+    """One newcomer's way through everything in a language; ``offered`` are the site's factors."""
 
     place: Stand
     language: str
     person: Person
     pictures: Pictures
+    offered: Collection[str]
 
     def walk_all(self) -> None:
         """From the first set-up to the last method; later journeys use what earlier ones set up."""
@@ -75,7 +85,7 @@ class Journeys:
 
     def menu(self) -> None:
         """What somebody sees who is not signed in."""
-        with self._tab(DESKTOP) as walk:
+        with self._tab() as walk:
             walk.page.goto(self.place.idp.origin)
             walk.expect("portal.home")
             self.pictures.take("menu", walk.page)
@@ -83,7 +93,7 @@ class Journeys:
     def first_set_up(self) -> None:
         """On campus: an address, a key, a code."""
         address = f"{self.person.login}@home.example"
-        with self._tab(PHONE, ON_CAMPUS) as walk:
+        with self._tab(ON_CAMPUS) as walk:
             page = walk.page
             page.goto(f"{self.place.idp.origin}/portal/totp")
             walk.give_password(self.person)
@@ -106,7 +116,7 @@ class Journeys:
 
     def sign_in_and_re_issue(self) -> None:
         """Off campus, a wrong code, and then the phone is gone."""
-        with self._tab(PHONE) as walk:
+        with self._tab() as walk:
             page = walk.page
             self._ask(page)
             walk.expect("signin.password")
@@ -134,78 +144,94 @@ class Journeys:
             self.person.phone = _shown(page)
 
     def more_methods(self) -> None:
-        """Recovery codes, a passkey and the image matrix, and what was done lately."""
-        with self._tab(PHONE) as walk:
+        """Whatever else the site offers, and what was done lately."""
+        with self._tab() as walk:
             page = walk.page
             devices = page.context.new_cdp_session(page)
             devices.send("WebAuthn.enable")
             devices.send("WebAuthn.addVirtualAuthenticator", {"options": _AUTHENTICATOR})
-            page.goto(f"{self.place.idp.origin}/portal/codes")
+            page.goto(f"{self.place.idp.origin}/portal/activity")
             walk.give_password(self.person)
             walk.give_code(self.person)
-            walk.expect("portal.codes")
-            page.click("form.question button")
-            page.wait_for_selector(".codes")
-            codes = page.locator(".codes code").all_inner_texts()
-            self.pictures.take("recovery-codes", page)
-            _send(page, codes[0])
-            page.wait_for_selector(".notice.done")
-            page.goto(f"{self.place.idp.origin}/portal/fido2/new")
-            walk.expect("portal.fido2.new")
-            self.pictures.take("passkey-new", page)
-            page.click("form[data-passkey] button.main")
-            walk.expect("portal.fido2.done")
-            self.pictures.take("passkey-done", page)
-            page.goto(f"{self.place.idp.origin}/portal/matrix")
-            walk.expect("portal.matrix.begin")
-            page.click("form.question button")
-            walk.expect("portal.matrix.pattern")
-            self.pictures.take("matrix-pattern", page)
-            pattern = [
-                one.get_attribute("data-picture") for one in page.locator(".pattern li").all()
-            ]
-            page.click("form.question button")
-            for again in (False, True):
-                page.wait_for_selector(".stepper" if not again else ".notice.done")
-                board = page.locator(".board li").all()
-                figures = {
-                    one.get_attribute("data-picture"): one.get_attribute("data-digit") or ""
-                    for one in board
-                }
-                if not again:
-                    self.pictures.take("matrix-practice", page)
-                _send(page, "".join(figures[one] for one in pattern))
-            walk.expect("portal.matrix.done")
+            walk.expect("portal.activity")
+            for factor, set_up in (
+                ("recovery_code", self._recovery_codes),
+                ("image_matrix", self._image_matrix),
+                ("fido2", self._passkey),
+            ):
+                if factor in self.offered:
+                    set_up(walk)
             page.goto(f"{self.place.idp.origin}/portal/activity")
             walk.expect("portal.activity")
             self.pictures.take("sign-ins", page)
 
+    def _recovery_codes(self, walk: Walk) -> None:
+        page = walk.page
+        page.goto(f"{self.place.idp.origin}/portal/codes")
+        walk.expect("portal.codes")
+        page.click("form.question button")
+        page.wait_for_selector(".codes")
+        codes = page.locator(".codes code").all_inner_texts()
+        self.pictures.take("recovery-codes", page)
+        _send(page, codes[0])
+        page.wait_for_selector(".notice.done")
+
+    def _image_matrix(self, walk: Walk) -> None:
+        page = walk.page
+        page.goto(f"{self.place.idp.origin}/portal/matrix")
+        walk.expect("portal.matrix.begin")
+        page.click("form.question button")
+        walk.expect("portal.matrix.pattern")
+        self.pictures.take("matrix-pattern", page)
+        pattern = [one.get_attribute("data-picture") for one in page.locator(".pattern li").all()]
+        page.click("form.question button")
+        walk.expect("portal.matrix.question")
+        self.pictures.take("matrix-practice", page)
+        for _ in range(2):
+            walk.expect("portal.matrix.question")
+            figures = {
+                cell.get_attribute("data-picture"): cell.get_attribute("data-digit") or ""
+                for cell in page.locator(".board li").all()
+            }
+            _send(page, "".join(figures[one] for one in pattern))
+        walk.expect("portal.matrix.done")
+
+    def _passkey(self, walk: Walk) -> None:
+        page = walk.page
+        page.goto(f"{self.place.idp.origin}/portal/fido2/new")
+        walk.expect("portal.fido2.new")
+        self.pictures.take("passkey-new", page)
+        page.click("form[data-passkey] button.main")
+        walk.expect("portal.fido2.done")
+        self.pictures.take("passkey-done", page)
+
     def other_methods(self) -> None:
         """The yellow page, and everything else that it offers."""
-        with self._tab(PHONE) as walk:
+        with self._tab() as walk:
             page = walk.page
             self._ask(page)
             walk.give_password(self.person)
-            for name, picture in (
+            walk.expect("signin.challenge")
+            choose = page.locator("a[href$='/choose']").get_attribute("href") or ""
+            for factor, picture in (
                 ("image_matrix", "yellow-matrix"),
                 ("recovery_code", "yellow-recovery-code"),
                 ("fido2", "yellow-passkey"),
             ):
-                walk.expect("signin.challenge")
-                page.click("a[href$='/choose']")
+                # Not by a click: while the browser asks for a passkey, it takes none.
+                page.goto(f"{self.place.idp.origin}{choose}")
                 walk.expect("signin.choose")
-                if name == "image_matrix":
-                    self.pictures.take("choose", page)
-                page.click(f"button[value={name}]")
-                page.wait_for_selector(f"body[data-factor={name}]")
-                if name == "fido2":
-                    page.wait_for_selector("[data-start]:visible")
-                self.pictures.take(picture, page)
+                self.pictures.take("choose", page)
+                if factor in self.offered:
+                    page.click(f"button[value={factor}]")
+                    page.wait_for_selector(f"body[data-factor={factor}]")
+                    self.pictures.take(picture, page)
 
     @contextmanager
-    def _tab(self, screen: dict[str, object], address: str | None = None) -> Iterator[Walk]:
-        sharp = {**screen, "device_scale_factor": 2}
-        with visit(self.place.browser, Visitor(self.language, sharp, address=address)) as context:
+    def _tab(self, address: str | None = None) -> Iterator[Walk]:
+        screen = {**PHONE, "device_scale_factor": self.pictures.sharpness}
+        visitor = Visitor(self.language, screen, address=address)
+        with visit(self.place.browser, visitor) as context:
             yield Walk(context.new_page())
 
     def _ask(self, page: Page) -> None:

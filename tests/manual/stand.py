@@ -25,6 +25,11 @@ SERVICE = TestServiceProvider(
     acs_url="https://library.example.ac.jp/acs",
     slo_url="https://library.example.ac.jp/slo",
     signing=(key_pair("library"),),
+    role_extensions="""<md:Extensions><mdui:UIInfo
+    xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui">
+    <mdui:DisplayName xml:lang="ja">図書館</mdui:DisplayName>
+    <mdui:DisplayName xml:lang="en">Library</mdui:DisplayName>
+    </mdui:UIInfo></md:Extensions>""",
 )
 
 
@@ -74,7 +79,7 @@ def _of_the_site(settings: Settings) -> dict[str, Any]:
     return {
         "site": {**asdict(settings.site), "network_hosts": {}},
         "totp": asdict(settings.totp),
-        "factors": ["totp", "fido2", "recovery_code", "image_matrix"],
+        "factors": list(settings.factors),
         "limits": {**WIDE, "mail_again_after": "0s"},
         "mail": {
             "folder": "outbox",

@@ -11,6 +11,8 @@ from pathlib import Path
 _BEHIND = (
     # In the standard since 2023 (HTML, 4.10.18.7.1); this checker does not know it yet.
     "The string “webauthn” is not a valid autofill field name.",
+    # In CSS Grid Layout 2, and in every browser since 2023.
+    "CSS: “grid-template-rows”: “subgrid” is not a “grid-template-rows” value.",
     # A remark about old browsers: they show their usual keyboard.
     "The “inputmode” attribute is not supported in all browsers.",
 )
