@@ -77,9 +77,11 @@ TOLD_TO_OWNER = frozenset(
         AuditEvent.FACTOR_DISABLED,
         AuditEvent.SESSION_ENDED,
         AuditEvent.FACTOR_BOUND,
+        AuditEvent.FACTOR_REMOVED,
         AuditEvent.KEY_SHOWN,
         AuditEvent.REISSUE_BEGAN,
         AuditEvent.ADDRESS_CHANGED,
+        AuditEvent.PASSCODE_ISSUED,
         AuditEvent.USER_UNLOCKED,
         AuditEvent.USER_RESET,
     }

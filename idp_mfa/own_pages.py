@@ -57,6 +57,14 @@ class Onward:
 
 
 @dataclass(frozen=True, slots=True)
+class SetUp:
+    """Where a factor is set up, and the step by which an open sign-in leads there."""
+
+    step: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Refused:
     """Whom a page is refused to, and where they may go on."""
 

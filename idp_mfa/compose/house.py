@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flask import Flask
 
 from idp_mfa.browser import Browser
+from idp_mfa.code_errors import CodeErrors
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.image_matrix import NAME as MATRIX
 from idp_mfa.factors.image_matrix import ImageMatrix
@@ -19,7 +20,7 @@ from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
 from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.model import FactorName, Page
-from idp_mfa.own_pages import OwnPages, portal_service
+from idp_mfa.own_pages import OwnPages, SetUp, portal_service
 from idp_mfa.policy.in_force import SHOWN, Origin
 from idp_mfa.ports import Unavailable
 from idp_mfa.saml.endpoints import SamlEndpoints
@@ -31,6 +32,7 @@ from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
+from idp_mfa.web.fido2 import NEW as NEW_PASSKEY
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
 from idp_mfa.web.fido2 import Fido2Pages
 from idp_mfa.web.health import Health
@@ -42,6 +44,7 @@ from idp_mfa.web.reissue import ReissuePages
 from idp_mfa.web.reissue_address import AddressPages
 from idp_mfa.web.set_up import SetUpPages
 from idp_mfa.web.signin import SignInPages
+from idp_mfa.web.totp import PAGE as TOTP_PAGE
 from idp_mfa.web.totp import TotpPages
 
 if TYPE_CHECKING:
@@ -146,6 +149,7 @@ class House(UseCases):
             clock=self.checked_clock,
             issuer=issuer,
             reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
+            set_ups=self._set_ups(),
             answers={RESUME: saml.answered},
         )
         network = NetworkPage(
@@ -177,15 +181,16 @@ class House(UseCases):
         )
         by_mail = (Page.PORTAL_REISSUE, Page.PORTAL_MAIL)
         portal = PortalPages(
-            pages,
-            self.sign_in,
-            self.sessions,
-            (*offered, *by_mail) if mails else offered,
-            {
+            pages=pages,
+            signin=self.sign_in,
+            sessions=self.sessions,
+            offered=(*offered, *by_mail) if mails else offered,
+            more={
                 **({} if self.passkeys is None else {"fido2": PASSKEYS}),
                 **({} if MATRIX not in self.factors else {"matrix": MATRIX_PAGE}),
                 **{_TILES.get(one, one): path for one, path in self._set_up_at().items()},
             },
+            set_ups=self._set_ups().values(),
         )
         totp = TotpPages(
             pages=pages,
@@ -226,8 +231,29 @@ class House(UseCases):
             faces = (*faces, shown)
         if not mails:
             return faces
-        reissue = ReissuePages(pages, self.recoveries, issuer, self.settings.onsite)
+        reissue = ReissuePages(
+            pages=pages,
+            sessions=self.sessions,
+            recoveries=self.recoveries,
+            errors=CodeErrors(self.factors[TOTP], issuer, pages.clock, pages.browser.day),
+            issuer=issuer,
+            onsite=self.settings.onsite,
+        )
         return (*faces, reissue, AddressPages(pages, self.reissue_addresses))
+
+    def _set_ups(self) -> Mapping[FactorName, SetUp]:
+        """Where a sign-in leads that waits for a factor: those that stand alone, codes first."""
+        matrix = {MATRIX: MATRIX_PAGE} if MATRIX in self.factors else {}
+        passkeys = {} if self.passkeys is None else {FIDO2: NEW_PASSKEY}
+        stands = StandingAlone(self.factors, self.alone).stands
+        return {
+            TOTP: SetUp("set-up", TOTP_PAGE),
+            **{
+                name: SetUp(f"set-up-{_TILES.get(name, name)}", path)
+                for name, path in {**passkeys, **matrix, **self._set_up_at()}.items()
+                if stands(name)
+            },
+        }
 
     def _set_up_at(self) -> Mapping[FactorName, str]:
         """Where those factors are set up that need no pages of their own."""

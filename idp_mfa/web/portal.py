@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
 from flask import Response, request
@@ -10,7 +10,7 @@ from flask import Response, request
 from idp_mfa.auto_fill import AutoFill, auto_fill
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.model import Page, TransactionId
-from idp_mfa.own_pages import RESUME, OwnPages
+from idp_mfa.own_pages import RESUME, OwnPages, SetUp
 from idp_mfa.session import Sessions
 from idp_mfa.signin.flow import Refused
 from idp_mfa.signin.outcomes import Admitted, At, Finished, Gone, OtherBrowser, Unfinished
@@ -39,22 +39,26 @@ _TILES = (
 class PortalPages:
     """Home, coming in, and signing out; ``offered`` are the pages that this site has.
 
-    ``more`` are the addresses of its other tiles, by key.
+    ``more`` are the addresses of its other tiles, by key; ``set_ups`` is where a sign-in leads that
+    waits for a factor.
     """
 
     def __init__(
         self,
+        *,
         pages: OwnPages,
         signin: SignIn,
         sessions: Sessions,
         offered: Sequence[Page],
         more: Mapping[str, str],
+        set_ups: Iterable[SetUp],
     ) -> None:
         self._pages = pages
         self._signin = signin
         self._sessions = sessions
         self._offered = frozenset(offered)
         self._more = more
+        self._set_ups = tuple(set_ups)
 
     @property
     def _browser(self) -> Browser:
@@ -68,6 +72,11 @@ class PortalPages:
             Route(f"{RESUME}/<id>", "portal.answer", self.answer),
             Route("/sign-out", "portal.sign-out", self.sign_out_page),
             Route("/sign-out", "portal.signed-out", self.sign_out, ("POST",)),
+            *(
+                route
+                for one in self._set_ups
+                for route in self._pages.way_in(one.step, Page.PORTAL_ADD_FACTOR, one.path)
+            ),
         )
 
     def home(self) -> Response:

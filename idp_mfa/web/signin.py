@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
@@ -13,6 +13,7 @@ from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.diagnosis import Diagnosis, told
 from idp_mfa.factor import Factor, Rejected
 from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
+from idp_mfa.own_pages import SetUp
 from idp_mfa.policy.assurance import kinds_asked
 from idp_mfa.policy.model import Policy
 from idp_mfa.policy.places import place, places
@@ -83,9 +84,12 @@ class SignInPages:
         clock: Clock,
         issuer: str,
         reissued: Set[FactorName],
+        set_ups: Mapping[FactorName, SetUp],
         answers: Mapping[str, Callable[[At], Response]],
     ) -> None:
         """``reissued`` are the factors that a mailed code makes anew.
+
+        ``set_ups`` is where those are set up that may be somebody's only one, the likeliest first.
 
         ``answers`` hand out a finished sign-in, by where it would be fetched.
         """
@@ -96,6 +100,7 @@ class SignInPages:
         self._clock = clock
         self._issuer = issuer
         self._reissued = reissued
+        self._set_ups = set_ups
         self._answers = answers
 
     def routes(self) -> tuple[Route, ...]:
@@ -352,16 +357,20 @@ class SignInPages:
                 return self._draw_refused(
                     transaction,
                     refused,
+                    set_ups=self._set_up_pages(refused.because),
                     return_action=_resume(transaction),
-                    set_up_action=None,
                     cancel_action=None,
                 )
-            case AwaitEnrolment(_, _, _, because):
+            case AwaitEnrolment(_, _, allowed, because):
                 return self._draw_refused(
                     transaction,
                     Refused(Refusal.NO_FACTOR_ENROLLED, because),
+                    set_ups=[
+                        {"factor": name, "action": f"/signin/{transaction.id}/{there.step}"}
+                        for name, there in self._set_ups.items()
+                        if name in allowed
+                    ],
                     return_action=None,
-                    set_up_action=f"/signin/{transaction.id}/set-up",
                     cancel_action=f"/signin/{transaction.id}/cancel",
                     csrf=csrf_of(binding),
                 )
@@ -444,8 +453,22 @@ class SignInPages:
         """The way to a new key, for whom the policy asks one that can be made anew."""
         return f"/signin/{transaction.id}/reissue" if choice.offered & self._reissued else None
 
+    def _set_up_pages(self, because: Because | None) -> list[dict[str, str]]:
+        """Where what would help is set up, for whom no sign-in waits any more."""
+        would_do = () if because is None else because.ways.factors
+        return [
+            {"factor": name, "url": there.path}
+            for name, there in self._set_ups.items()
+            if name in would_do
+        ]
+
     def _draw_refused(
-        self, transaction: Transaction, refused: Refused, **ways: str | None
+        self,
+        transaction: Transaction,
+        refused: Refused,
+        *,
+        set_ups: Sequence[Mapping[str, str]],
+        **ways: str | None,
     ) -> Response:
         language = self._browser.language()
         message = refused.message.get(language) or next(iter(refused.message.values()), None)
@@ -459,6 +482,7 @@ class SignInPages:
             message=message,
             service=self._shown(request.service),
             **ways,
+            set_ups=set_ups,
             restart_action=None,
             demanded=(kinds_asked(request.acr_values, policy.assurance) or 0) > 1,
             set_up_here=because is not None and because.zone in set_up,

@@ -106,9 +106,8 @@ def test_with_a_broken_phone_to_the_service_on_one_phone_sized_screen(
     walk.expect("portal.reissue.4")
     assert fits(walk)
     owner.phone = new_key(walk)
-    walk.page.click("a.main")
-    walk.expect("signin.challenge")
     steps.send("code", owner.phone.code())
+    walk.page.click("a.main")
     assert walk.arrived()["eppn"] == owner.principal_name
     assert len(steps.pages) <= 8, steps.pages
     assert len(steps.typed) <= 4, steps.typed

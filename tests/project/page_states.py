@@ -232,7 +232,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "service": service,
         "return_action": "/r",
         "restart_action": None,
-        "set_up_action": None,
+        "set_ups": [{"factor": "totp", "url": "/t"}, {"factor": "fido2", "url": "/f"}],
         "cancel_action": None,
         "message": None,
         "because": None,
@@ -273,7 +273,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "demanded": demanded,
                 }
                 yield f"refused {refusal} {demanded} {here}", "signin/refused.html", told
-                waits = {"return_action": None, "set_up_action": "/s", "cancel_action": "/c"}
+                ways = [{"factor": "totp", "action": "/s"}, {"factor": "fido2", "action": "/f"}]
+                waits = {"return_action": None, "set_ups": ways, "cancel_action": "/c"}
                 yield f"waits {demanded} {here}", "signin/refused.html", told | waits
     yield (
         "moved stale",
@@ -354,7 +355,11 @@ def states() -> Iterator[tuple[str, str, Context]]:
         yield from by_mail({"user": user, "csrf": "token", "onward": onward}, card)
         context = {"label": "OMU(2026-11)", "replaced": True, "onward": onward}
         yield f"totp done {len(onward)}", "portal/totp_done.html", context
-        yield f"reissue 4 {len(onward)}", "portal/reissue_4.html", {**card, "onward": onward}
+        for error in (None, *(problem(kind, None) for kind in kinds)):
+            for proven in (False, True):
+                name = f"reissue 4 {len(onward)} {proven} {error}"
+                context = {**card, "onward": onward, "proven": proven, "error": error}
+                yield name, "portal/reissue_4.html", {**context, "action": "/a"}
     for cause in Cause:
         for message in (None, HOSTILE):
             for elsewhere in ((), ELSEWHERE, ELSEWHERE[:2]):

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.protocol.attacked import Attacked, Attacker, carried
-from tests.protocol.test_portal_mail import press
+from tests.protocol.mailed import press
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
 from tests.simulators.user_agent import Page
