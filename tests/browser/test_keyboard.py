@@ -227,10 +227,10 @@ def signed_in_by_another_method(
 def test_the_image_matrix_is_set_up_seen_changed_and_removed(
     browser: Browser, running: Demo
 ) -> None:
-    dave = running.people["dave"]
+    olga = running.people["olga"]
     with at(browser, f"{running.idp}/portal/matrix", "ja") as keys:
-        keys.password(dave)
-        keys.code(dave)
+        keys.password(olga)
+        keys.code(olga)
         keys.walk.expect("portal.matrix.begin")
         keys.press("form.question button")
         first = practised_twice(keys)
@@ -246,7 +246,7 @@ def test_the_image_matrix_is_set_up_seen_changed_and_removed(
         keys.press("a[href='/portal/matrix']")
         keys.walk.expect("portal.matrix")
         assert drawn_pattern(keys.walk) == second
-        signed_in_by_another_method(browser, running, dave, second)
+        signed_in_by_another_method(browser, running, olga, second)
         keys.press("form[action$='/remove'] button")
         keys.walk.expect("portal.matrix.removed")
         keys.press("a.main")
