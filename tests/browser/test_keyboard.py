@@ -170,6 +170,8 @@ def test_a_first_set_up_and_a_re_issue_to_the_end(
         keys.press("button.main")
         keys.password(bob)
         keys.walk.expect("signin.challenge")
+        keys.to("details.lost summary")
+        keys.walk.page.keyboard.press("Enter")
         keys.press("form[action$='/reissue'] button")
         keys.walk.expect("portal.reissue.2")
         before = running.outbox.mails()

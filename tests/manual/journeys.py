@@ -128,6 +128,7 @@ class Journeys:
             _send(page, self.person.phone.at(1))
             page.wait_for_selector("[aria-invalid=true]")
             self.pictures.take("wrong-code", page)
+            page.click("details.lost summary")
             page.click("form[action$='/reissue'] button")
             walk.expect("portal.reissue.2")
             self.pictures.take("re-issue-ask", page)
