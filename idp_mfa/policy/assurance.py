@@ -85,6 +85,13 @@ def kinds_asked(acr_values: Iterable[Acr], assurance: Assurance) -> int | None:
     return min(takes, default=None if asked else 0)
 
 
+def factors_asked(acr_values: Iterable[Acr], assurance: Assurance) -> frozenset[FactorName]:
+    """The factors of which one is needed for any of the classes; empty where others would do."""
+    asked = frozenset(acr_values)
+    takes = [level.one_of for level in levels(assurance) if level.acr in asked]
+    return frozenset[FactorName]().union(*takes) if all(takes) else frozenset()
+
+
 def kinds_of(verified: Iterable[Verification]) -> frozenset[FactorKind]:
     """The different kinds that were shown; a mailed code or a network adds none."""
     return frozenset(kind for done in verified for kind in done.kinds)

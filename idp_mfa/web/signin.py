@@ -14,7 +14,7 @@ from idp_mfa.diagnosis import Diagnosis, told
 from idp_mfa.factor import Factor, Rejected
 from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
 from idp_mfa.own_pages import SetUp
-from idp_mfa.policy.assurance import kinds_asked
+from idp_mfa.policy.assurance import factors_asked, kinds_asked
 from idp_mfa.policy.model import Policy
 from idp_mfa.policy.places import place, places
 from idp_mfa.ports import Throttled, Unavailable
@@ -192,7 +192,7 @@ class SignInPages:
         binding = browser.binding(key)
         asked = self._signin.ask_passkey(key, binding) if browser.csrf_right(binding) else None
         if asked is None:
-            return Response("{}", 409, mimetype="application/json")
+            return Response("{}", 410, mimetype="application/json")
         return Response(asked.shown["options"], mimetype="application/json")
 
     def passkey(self, id: str) -> Response:
@@ -485,6 +485,11 @@ class SignInPages:
             set_ups=set_ups,
             restart_action=None,
             demanded=(kinds_asked(request.acr_values, policy.assurance) or 0) > 1,
+            takes=[
+                {"factor": name, "url": there.path}
+                for name, there in self._set_ups.items()
+                if name in factors_asked(request.acr_values, policy.assurance)
+            ],
             set_up_here=because is not None and because.zone in set_up,
             set_up=places(policy, set_up, language),
             reference=transaction.reference,

@@ -232,6 +232,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "service": service,
         "return_action": "/r",
         "restart_action": None,
+        "takes": [],
         "set_ups": [{"factor": "totp", "url": "/t"}, {"factor": "fido2", "url": "/f"}],
         "cancel_action": None,
         "message": None,
@@ -246,6 +247,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for refusal in Refusal:
         ended = {**refused, "refusal": refusal.value}
         yield f"refused {refusal} None", "signin/refused.html", {**ended, "message": HOSTILE}
+        passkey = {**ended, "takes": [{"factor": "fido2", "url": "/f"}]}
+        yield f"refused {refusal} passkey", "signin/refused.html", passkey
         yield f"refused {refusal} again", "signin/refused.html", {**ended, "restart_action": "/a"}
         told = {**ended, "because": because(Cause.NO_FACTOR), "place": OUTSIDE}
         yield f"refused {refusal} because", "signin/refused.html", told

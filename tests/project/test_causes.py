@@ -173,6 +173,7 @@ def refused(refusal: Refusal, cause: Cause, place: Place) -> dict[str, object]:
         "service": SERVICE,
         "return_action": "/r",
         "restart_action": None,
+        "takes": [],
         "set_ups": [{"factor": "totp", "url": "/portal/totp"}],
         "cancel_action": None,
         "because": because(cause, place),
