@@ -27,8 +27,8 @@ from idp_mfa.saml.endpoints import SamlEndpoints
 from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.requests import RESUME
+from idp_mfa.set_ups import SetUps
 from idp_mfa.settings import Settings
-from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
@@ -42,6 +42,7 @@ from idp_mfa.web.network import Looks, NetworkPage
 from idp_mfa.web.portal import PortalPages
 from idp_mfa.web.reissue import ReissuePages
 from idp_mfa.web.reissue_address import AddressPages
+from idp_mfa.web.removal import RemovalPages
 from idp_mfa.web.set_up import SetUpPages
 from idp_mfa.web.signin import SignInPages
 from idp_mfa.web.totp import PAGE as TOTP_PAGE
@@ -56,7 +57,14 @@ from idp_mfa.compose.use_cases import UseCases
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
 PortalFace = (
-    PortalPages | TotpPages | ReissuePages | AddressPages | Fido2Pages | SetUpPages | MatrixPages
+    PortalPages
+    | TotpPages
+    | ReissuePages
+    | AddressPages
+    | Fido2Pages
+    | SetUpPages
+    | MatrixPages
+    | RemovalPages
 )
 
 
@@ -190,6 +198,7 @@ class House(UseCases):
                 **({} if MATRIX not in self.factors else {"matrix": MATRIX_PAGE}),
                 **{_TILES.get(one, one): path for one, path in self._set_up_at().items()},
             },
+            factors=self.factors,
             set_ups=self._set_ups().values(),
         )
         totp = TotpPages(
@@ -203,32 +212,18 @@ class House(UseCases):
             issuer=issuer,
             onsite=self.settings.onsite,
         )
-        standing = StandingAlone(self.factors, self.alone)
+        set_ups = SetUps(pages, self.sessions, self.enrolments, self.standing)
         others = (
-            SetUpPages(
-                pages=pages,
-                sessions=self.sessions,
-                enrolments=self.enrolments,
-                factor=self.factors[name],
-                standing=standing,
-                path=path,
-                name=f"portal.{_TILES.get(name, name)}",
-            )
+            SetUpPages(set_ups, self.factors[name], path, f"portal.{_TILES.get(name, name)}")
             for name, path in self._set_up_at().items()
         )
-        faces: tuple[PortalFace, ...] = (portal, totp, *others)
+        removal = RemovalPages(set_ups, {FIDO2: PASSKEYS})
+        faces: tuple[PortalFace, ...] = (portal, totp, removal, *others)
         if self.passkeys is not None:
             faces = (*faces, Fido2Pages(pages, self.passkeys, self.settings.rp_id))
         matrix = self.factors.get(MATRIX)
         if isinstance(matrix, ImageMatrix):
-            shown = MatrixPages(
-                pages=pages,
-                sessions=self.sessions,
-                enrolments=self.enrolments,
-                matrix=matrix,
-                standing=standing,
-            )
-            faces = (*faces, shown)
+            faces = (*faces, MatrixPages(set_ups, matrix))
         if not mails:
             return faces
         reissue = ReissuePages(
@@ -245,7 +240,7 @@ class House(UseCases):
         """Where a sign-in leads that waits for a factor: those that stand alone, codes first."""
         matrix = {MATRIX: MATRIX_PAGE} if MATRIX in self.factors else {}
         passkeys = {} if self.passkeys is None else {FIDO2: NEW_PASSKEY}
-        stands = StandingAlone(self.factors, self.alone).stands
+        stands = self.standing.stands
         return {
             TOTP: SetUp("set-up", TOTP_PAGE),
             **{

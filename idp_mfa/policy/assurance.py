@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from idp_mfa.model import Acr, Amr, FactorKind, FactorName, Verification
+from idp_mfa.model import (
+    RECOVERY_CODE,
+    Acr,
+    Amr,
+    FactorKind,
+    FactorName,
+    Verification,
+)
 from idp_mfa.policy.model import Assurance
 
 PHISHING_RESISTANT = Acr("phr")
@@ -24,7 +31,7 @@ SHIPPED_FACTORS: Mapping[FactorName, frozenset[FactorKind]] = {
     FactorName("totp"): frozenset({FactorKind.POSSESSION}),
     FactorName("fido2"): frozenset({FactorKind.POSSESSION, FactorKind.KNOWLEDGE}),
     FactorName("image_matrix"): frozenset({FactorKind.KNOWLEDGE}),
-    FactorName("recovery_code"): frozenset(),
+    RECOVERY_CODE: frozenset(),
     FactorName("passcode"): frozenset(),
     FactorName("enrolment_passcode"): frozenset(),
 }

@@ -21,6 +21,7 @@ from idp_mfa.factor import (
 from idp_mfa.letters import Awaited, LetterId, Notice, NoticeKind
 from idp_mfa.model import (
     Account,
+    AuthnRequest,
     Credential,
     FactorName,
     Refusal,
@@ -82,7 +83,7 @@ class Moves:
         if proof is not None:
             decision = judge.for_record()
             self.parts.record(proof, before, seen, account.user.id, decision=decision)
-        state = self._first_question(state, account, judge, seen)
+        state = self._first_question(state, account, judge, before.request, seen)
         if state == before.state and draft is None:
             return At(before)
         after = self.transactions.swap(before, replace(draft or before, state=state))
@@ -216,11 +217,14 @@ class Moves:
         else:
             self.parts.outbox.done(told)
 
-    def _first_question(self, state: State, account: Account, judge: Judge, seen: Seen) -> State:
+    def _first_question(
+        self, state: State, account: Account, judge: Judge, request: AuthnRequest, seen: Seen
+    ) -> State:
         # The preferred factor is asked at once; the others stay one step away.
         if not isinstance(state, AwaitChoice):
             return state
-        factor = first_of(state.offered, self.parts.kinds, self.parts.preference, seen)
+        wished = request.first if request.first in state.offered else None
+        factor = wished or first_of(state.offered, self.parts.kinds, self.parts.preference, seen)
         asked = advance(state, FactorChosen(self.ask(factor, account)), judge)
         return state if isinstance(asked, OutOfTurn) else asked
 

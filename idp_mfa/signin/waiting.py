@@ -60,8 +60,6 @@ class Waiting:
             page=page.page.value,
             admitted=admitted,
         )
-        if not admitted:
-            return SetAside(after, BrowserCookies())
         _, cookie = self.parts.sessions.establish(
             cookies.session, user, verified, shared_computer=found.shared_computer
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, assert_never
 
 from flask import Response, request
@@ -11,8 +12,17 @@ from flask import Response, request
 from idp_mfa import factor as contract
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.diagnosis import Diagnosis, told
-from idp_mfa.factor import Factor, Rejected
-from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
+from idp_mfa.factor import Challenge, Factor, Rejected
+from idp_mfa.model import (
+    RECOVERY_CODE,
+    Because,
+    Clock,
+    FactorName,
+    Page,
+    Refusal,
+    Service,
+    TransactionId,
+)
 from idp_mfa.own_pages import SetUp
 from idp_mfa.policy.assurance import factors_asked, kinds_asked
 from idp_mfa.policy.model import Policy
@@ -417,7 +427,7 @@ class SignInPages:
             user=choice.user,
             **self._why(choice.because),
             factors=[name for name in self._factors if name in choice.offered],
-            lost_action=self._lost(transaction, choice),
+            lost=self._lost(transaction, choice),
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference,
@@ -442,16 +452,29 @@ class SignInPages:
             fields=self._factors[challenge.factor].fields,
             shown=challenge.shown,
             others=len(choice.offered) > 1,
-            lost_action=self._lost(transaction, choice),
+            worn=_worn(challenge, self._clock()),
+            lost=self._lost(transaction, choice),
             error=problem,
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference,
         )
 
-    def _lost(self, transaction: Transaction, choice: AwaitChoice) -> str | None:
-        """The way to a new key, for whom the policy asks one that can be made anew."""
-        return f"/signin/{transaction.id}/reissue" if choice.offered & self._reissued else None
+    def _lost(self, transaction: Transaction, choice: AwaitChoice) -> Mapping[str, str | None]:
+        """The ways of who cannot use the device; each of them ends at the service.
+
+        A code on paper in its place, or for a new one; a code by mail for a new key.
+        """
+        here, state = f"/signin/{transaction.id}", transaction.state
+        typing = isinstance(state, AwaitResponse) and state.challenge.factor == RECOVERY_CODE
+        on_paper = RECOVERY_CODE in choice.offered and not typing
+        renewing = transaction.request.page is Page.PORTAL_ADD_FACTOR
+        renewable = RECOVERY_CODE in self._factors and not renewing
+        return {
+            "code_action": f"{here}/choose" if on_paper else None,
+            "renew_action": f"{here}/renew" if renewable else None,
+            "reissue_action": f"{here}/reissue" if choice.offered & self._reissued else None,
+        }
 
     def _set_up_pages(self, because: Because | None) -> list[dict[str, str]]:
         """Where what would help is set up, for whom no sign-in waits any more."""
@@ -528,6 +551,12 @@ class SignInPages:
     def _version(self) -> int:
         sent = request.form.get("version", "")
         return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 6 else -1
+
+
+def _worn(challenge: Challenge, at: datetime) -> bool:
+    """Whether what is asked should be drawn anew, by the moment that its factor names."""
+    due = challenge.shown.get("due")
+    return due is not None and datetime.fromisoformat(due) <= at
 
 
 def _resume(transaction: Transaction) -> str:

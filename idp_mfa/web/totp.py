@@ -22,8 +22,15 @@ from idp_mfa.enrolment import (
 from idp_mfa.factor import Accepted, Challenge, Enrolment, Factor, Rejected
 from idp_mfa.key_card import apple_link, key_card
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import Account, BoundBy, Credential, CredentialState, Page
-from idp_mfa.own_pages import OwnPages
+from idp_mfa.model import (
+    RECOVERY_CODE,
+    Account,
+    BoundBy,
+    Credential,
+    CredentialState,
+    Page,
+)
+from idp_mfa.own_pages import FIRST, OwnPages
 from idp_mfa.ports import Change, Outbox, StateStore, Throttled
 from idp_mfa.recovery import TOTP
 from idp_mfa.reissue_address import ReissueAddresses
@@ -71,6 +78,7 @@ class TotpPages:
         steps = {"begin": self.begin, "complete": self.complete}
         return (
             *road(PAGE, "portal.totp", self.page, steps),
+            *self._pages.way_in("renew", Page.PORTAL_ADD_FACTOR, f"{PAGE}?{FIRST}={RECOVERY_CODE}"),
             Route(SHOW, "portal.totp.show", self.show),
             Route(APPLE, "portal.totp.apple", self.apple),
             Route(SHOW, "portal.totp.try", self.try_out, ("POST",)),
@@ -161,6 +169,7 @@ class TotpPages:
                     "portal/totp_done.html",
                     label=credential.label,
                     replaced=bool(replaced),
+                    only_one=account.credentials.has_none,
                     onward=self._pages.onward(account.user),
                 )
                 return self._browser.set_session(response, cookie)

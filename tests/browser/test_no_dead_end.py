@@ -80,6 +80,7 @@ def owner(campus: Campus, newcomer: Person) -> Person:
 def lost(walk: Walk) -> None:
     """Press "I can't use this device or app" on the yellow page."""
     walk.expect("signin.challenge")
+    walk.page.click("details.lost summary")
     walk.page.click("form[action$='/reissue'] button")
 
 
