@@ -42,6 +42,9 @@ bench: packages $(VENV)/installed-for-tests ## measure the sign-in: CPU millisec
 soak: packages $(VENV)/installed-for-tests ## the long runs at full size: 200 kills and cuts, 50,000 sign-ins
 	$(BIN)/python -m tests.soak
 
+manual: packages $(VENV)/installed-for-tests ## write the illustrated manual of the site of SETTINGS=FILE into OUT=FOLDER
+	$(BIN)/python -m tests.manual $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(OUT),--out "$(OUT)")
+
 mutants: $(VENV)/installed-for-mutants ## break the core in every small way, and list what no test notices
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
@@ -81,4 +84,4 @@ $(VENV)/installed-for-audit: $(VENV)/installed
 	@$(PIP) install --editable '.[audit]'
 	@touch $@
 
-.PHONY: help run test lint fix bench soak mutants audit packages
+.PHONY: help run test lint fix bench soak manual mutants audit packages

@@ -4,7 +4,7 @@ set -eu
 
 wanted="slapd ldap-utils redis-server nginx-light apache2 libapache2-mod-shib
 libapache2-mod-auth-mellon chromium xmlsec1 fonts-noto-cjk faketime oathtool slowhttptest
-python3-venv"
+python3-venv default-jre-headless"
 
 present() {
     dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed

@@ -12,7 +12,7 @@ from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Route
 from idp_mfa.factor import Rejected, Rejection
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import Credential, CredentialId, FactorName, Page
+from idp_mfa.model import Credential, CredentialId, FactorName, Page, Reference
 from idp_mfa.own_pages import OwnPages
 from idp_mfa.passkeys import Asked, NotDone, Passkey, Passkeys, PlatformFull, Registered
 from idp_mfa.platforms import Platform, platform_named, platform_of
@@ -113,7 +113,7 @@ class Fido2Pages:
             self._asked(admitted),
             contract.Response(dict(request.form.items())),
             replaces=CredentialId(replaces) if replaces else None,
-            notice=self._notice(NoticeKind.FACTOR_ADDED, admitted, ""),
+            notice=self._notice(NoticeKind.FACTOR_ADDED, admitted, reference, ""),
         )
         match done:
             case Registered(passkey, replaced):
@@ -179,17 +179,18 @@ class Fido2Pages:
         admitted = self._pages.acting(Page.PORTAL_REMOVE_FACTOR, PAGE)
         if isinstance(admitted, Response):
             return admitted
-        id = CredentialId(request.form.get("id", ""))
+        id, reference = CredentialId(request.form.get("id", "")), self._pages.reference()
+        label = self._label(admitted, id)
         done = self._passkeys.remove(
             admitted.account,
             id,
-            self._notice(NoticeKind.FACTOR_REMOVED, admitted, self._label(admitted, id)),
+            self._notice(NoticeKind.FACTOR_REMOVED, admitted, reference, label),
         )
         if isinstance(done, Credential):
             self._pages.record(
                 AuditEvent.FACTOR_REMOVED,
                 admitted,
-                self._pages.reference(),
+                reference,
                 factor=_FIDO2,
                 credential=done.id,
             )
@@ -258,13 +259,15 @@ class Fido2Pages:
         found = admitted.account.credentials.of(_FIDO2)
         return next((one.label for one in found if one.id == id), "")
 
-    def _notice(self, kind: NoticeKind, admitted: Admitted, about: str) -> Notice:
+    def _notice(
+        self, kind: NoticeKind, admitted: Admitted, reference: Reference, about: str
+    ) -> Notice:
         return Notice(
             kind,
             admitted.account.user.id,
             self._pages.clock(),
             self._browser.seen(),
-            self._pages.reference(),
+            reference,
             self._browser.language(),
             about,
         )

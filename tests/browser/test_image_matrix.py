@@ -113,7 +113,9 @@ def test_signed_in_from_the_accessibility_tree_alone(
         listed = page.locator("main").aria_snapshot()
         assert listed.count("heading") >= told.count("heading") + 8
         by_name = {
-            cell.get_attribute("data-picture") or "": (cell.get_attribute("title") or "")
+            cell.get_attribute("data-picture") or "": (
+                cell.locator("[role=img]").get_attribute("title") or ""
+            )
             for cell in page.locator(".board li").all()
         }
         code = "".join(said[by_name[one]] for one in remembered)

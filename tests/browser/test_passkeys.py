@@ -235,3 +235,47 @@ def test_what_it_is_is_shown(
     page.goto(f"{started.idp}/portal/fido2")
     newest = page.locator(".keys > li").last.inner_text()
     assert all(word in newest for word in words), newest
+
+
+def test_a_touch_without_pin_counts_behind_the_password(started: Demo, devices: Devices) -> None:
+    olga = started.people["olga"]
+    key = devices.new(DESKTOP, transport="usb", hasUserVerification=False, isUserVerified=False)
+    register(started, key, olga)
+    other = devices.new(DESKTOP, transport="usb", hasUserVerification=False, isUserVerified=False)
+    other.take(key.credentials())
+    to_the_yellow_screen(started, other, olga)
+    assert said_class(other.walk) == REFEDS_MFA
+
+
+def test_with_somebody_elses_passkey_there_is_a_way_on(started: Demo, devices: Devices) -> None:
+    helen, ivan = started.people["helen"], started.people["ivan"]
+    theirs, mine = devices.new(DESKTOP), devices.new(DESKTOP)
+    register(started, theirs, helen)
+    register(started, mine, ivan)
+    strange = devices.new(PHONE)
+    strange.take(theirs.credentials())
+    to_the_yellow_screen(started, strange, ivan)
+    walk = strange.walk
+    said(walk, "press")
+    walk.page.click("a[href$='/choose']")
+    walk.expect("signin.choose")
+    walk.page.click("button[value=totp]")
+    walk.give_code(ivan)
+    assert said_class(walk) == REFEDS_MFA
+
+
+def test_a_browser_that_cannot_says_so_and_another_method_is_near(
+    started: Demo, devices: Devices
+) -> None:
+    ivan = started.people["ivan"]
+    register(started, devices.new(DESKTOP), ivan)
+    inside = devices.new(PHONE)
+    inside.walk.page.add_init_script("delete window.PublicKeyCredential")
+    to_the_yellow_screen(started, inside, ivan)
+    walk = inside.walk
+    assert "cannot use passkeys" in said(walk, "impossible")
+    assert walk.page.locator("button[data-start]").is_hidden()
+    walk.page.click("a[href$='/choose']")
+    walk.page.click("button[value=totp]")
+    walk.give_code(ivan)
+    assert said_class(walk) == REFEDS_MFA

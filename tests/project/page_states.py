@@ -139,9 +139,11 @@ def passkeys(user: SimpleNamespace) -> Iterator[tuple[str, str, Context]]:
                     "full": full,
                     "platform": "ipad" if full else "unknown",
                     "shared_computer": bool(full),
+                    "onward": ONWARD if full else (),
                 },
             )
     made = {**shared, "action": "/a", "options": '{"a": "\'""}', "touch": 0, "replaces": HOSTILE}
+    made |= {"onward": ONWARD}
     yield "passkey create", "portal/fido2_create.html", made
     for one in listed[::4]:
         ended = {**shared, "passkey": one, "onward": (), "replaced": None, "only_one": True}

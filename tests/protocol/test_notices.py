@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -10,7 +11,10 @@ from email.policy import default
 import pytest
 
 from tests.protocol.attacked import Attacked, carried
+from tests.protocol.mailed import press
 from tests.protocol.test_written_codes import at_code, made, opened, passcode, used
+from tests.simulators.authenticator import Authenticator
+from tests.simulators.passkey_owner import register
 from tests.simulators.person import Person
 
 PATIENCE_SECONDS = 20.0
@@ -99,3 +103,22 @@ def test_each_recovery_code_that_is_used_is_told(site: Attacked, owner: Person) 
     assert len(newest) == 2, "what was refused is no news"
     assert all("203.0.113.10" in words(mail) for mail in newest)
     assert not [code for code in codes if any(code in words(mail) for mail in newest)]
+
+
+def test_a_passkey_that_comes_and_goes_is_told_under_the_reference_of_the_record(
+    site: Attacked, owner: Person
+) -> None:
+    device = Authenticator(origin=site.idp.origin)
+    done = register(opened(site, owner, "/portal/fido2/new"), device)
+    assert done.mark == "portal.fido2.done", done
+    assert press(done.agent.open(f"{site.idp.origin}/portal/fido2"), "/remove").status == 200
+    record = [json.loads(line) for line in site.audited().splitlines()]
+    for event, subject in (
+        ("factor.bound", "A way to sign in was added"),
+        ("factor.removed", "A way to sign in was removed"),
+    ):
+        for address in (staff_address(owner), f"{owner.login}@home.example"):
+            (mail,) = told(site, address, subject)
+            (line,) = [one for one in record if one["reference"] in words(mail)][:1]
+            assert line["event"] == event
+    assert "factor.removed" in happened(site, owner)

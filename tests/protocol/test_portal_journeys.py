@@ -337,7 +337,7 @@ def test_a_password_changed_elsewhere_ends_the_road_where_it_stands(
 def hasty(site: Attacked) -> Iterator[Attacked]:
     """The same provider, whose mailed codes live for two seconds."""
     limits = {**WIDE, "mail_again_after": "0s", "mailed_code_lives": "2s"}
-    with another_setting(site, {"limits": limits}) as other:
+    with another_setting(site, {"limits": limits, "metrics": {"bind": None}}) as other:
         yield other
 
 

@@ -46,12 +46,16 @@ class Visitor:
 
 
 @contextlib.contextmanager
-def chromium(hosts: Sequence[str] = (), *, trusted: KeyPair | None = None) -> Iterator[Browser]:
+def chromium(
+    hosts: Sequence[str] = (), *, trusted: KeyPair | None = None, port: int | None = None
+) -> Iterator[Browser]:
     """A browser for which ``hosts`` are this machine and every other name does not exist.
 
-    ``trusted`` is the one server certificate that it takes without a known authority.
+    ``trusted`` is the one server certificate that it takes without a known authority; ``port`` is
+    where the hosts are reached, if their addresses name none.
     """
-    rules = ", ".join((*(f"MAP {host} 127.0.0.1" for host in hosts), *_NOWHERE))
+    here = "127.0.0.1" if port is None else f"127.0.0.1:{port}"
+    rules = ", ".join((*(f"MAP {host} {here}" for host in hosts), *_NOWHERE))
     flags = [*_QUIET, f"--host-resolver-rules={rules}"]
     if trusted is not None:
         flags.append(f"--ignore-certificate-errors-spki-list={_pin(trusted)}")

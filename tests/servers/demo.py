@@ -13,6 +13,7 @@ from typing import Any
 
 from idp_mfa.pictures import by_id
 from tests.servers.foreground import folder, free_port, running
+from tests.simulators.mail_folder import MailFolder
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
 
@@ -30,6 +31,7 @@ class Demo:
     service: str
     people: dict[str, Person]
     pictures: dict[str, list[str]]
+    outbox: MailFolder
 
 
 @contextlib.contextmanager
@@ -50,6 +52,7 @@ def demo() -> Iterator[Demo]:
                 f"http://localhost:{service_port}/",
                 {card["user"]: _person(card) for card in cards},
                 {card["user"]: _ids(card["pictures"]) for card in cards if card["pictures"]},
+                MailFolder(var / "outbox"),
             )
 
 
