@@ -336,7 +336,9 @@ class SignInPages:
             case never:
                 assert_never(never)
 
-    def _answered(self, service: Service, restart_action: str | None) -> Response:
+    def _answered(
+        self, service: Service, restart_action: str | None, fetch_url: str | None = None
+    ) -> Response:
         return self._browser.page(
             "signin/moved.html",
             409,
@@ -344,6 +346,7 @@ class SignInPages:
             service=self._shown(service),
             restart_action=restart_action,
             start_url=service.start_url,
+            fetch_url=fetch_url,
         )
 
     def _draw(self, transaction: Transaction, binding: str, login: str | None = None) -> Response:
@@ -358,8 +361,9 @@ class SignInPages:
             case AwaitResponse():
                 return self._draw_challenge(transaction, binding, None)
             case Authenticated() if transaction.session is not None:
-                # Back from the service: posting the same answer again would only be an error there.
-                return self._answered(transaction.request.service, None)
+                # Back from the service, where the same answer again would only be an error; or a
+                # browser that lost the answer on its way.
+                return self._answered(transaction.request.service, None, _resume(transaction))
             case Authenticated():
                 return self._browser.see_other(_way_on(transaction))
             case Refused(why) if why in _ANSWERED_AT_ONCE:

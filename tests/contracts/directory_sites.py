@@ -19,6 +19,7 @@ from idp_mfa.model import (
     Account,
     AccountState,
     BoundBy,
+    Clock,
     Credential,
     CredentialId,
     CredentialState,
@@ -63,13 +64,14 @@ def now() -> datetime:
 
 
 class SqliteSite:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock = now) -> None:
         self.path = path
+        self._clock = clock
         self.directory: SqliteDirectory = self.under(RING)
 
     def under(self, ring: KeyEncryptionKeys) -> SqliteDirectory:
         options = SqliteOptions(self.path, argon2_memory_kib=64, argon2_iterations=1)
-        return SqliteDirectory(options, Sealer(ring, os.urandom), now, os.urandom)
+        return SqliteDirectory(options, Sealer(ring, os.urandom), self._clock, os.urandom)
 
     def person(self, login: str) -> None:
         self.directory.add_user(

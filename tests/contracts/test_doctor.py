@@ -98,7 +98,7 @@ class House:
     now: datetime = START
 
     def __post_init__(self) -> None:
-        self.site = SqliteSite(self.place / "people.db")
+        self.site = SqliteSite(self.place / "people.db", lambda: self.now)
         self.store, self.record = MemoryStore(lambda: self.now), Kept()
         self.outbox = MemoryOutbox()
         self.throttle = Throttle(self.limits, KEY)

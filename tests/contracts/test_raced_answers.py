@@ -119,7 +119,7 @@ class Somebody:
 
     def types(self, house: House) -> dict[str, str]:
         (held,) = house.held(self.login, self.owner.factor.name)
-        return self.owner.types(self.begun, held, now())
+        return self.owner.types(self.begun, held, now(), self.owner.asked((held,), now()))
 
 
 def now() -> datetime:

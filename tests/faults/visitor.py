@@ -48,6 +48,10 @@ def way_on(page: Page) -> Page:
     return page.submit(page.tree.xpath("//form[@class='question']")[0])
 
 
+_NOT_ARRIVED = "//a[contains(@href, '/saml/answer/')]/@href"
+"""The way on for a browser that lost the answer."""
+
+
 class Visitor(Attacker):
     """Follows redirects within the identity provider, like the attacker, and harms nobody."""
 
@@ -105,6 +109,9 @@ class Visitor(Attacker):
                     act = lambda page=page: page.submit(  # noqa: E731
                         page.tree.xpath("//form[@class='question']")[0]
                     )
+                case "signin.moved" if page.tree.xpath(_NOT_ARRIVED):
+                    url = str(page.tree.xpath(_NOT_ARRIVED)[0])
+                    act = lambda url=url: self.open(f"{self.idp}{url}")  # noqa: E731
                 case other:
                     raise AssertionError(
                         (other, page.url, page.status, page.words[:500], noted, self.hops)

@@ -292,6 +292,13 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for kind in ("other-browser", "answered"):
         context = {"kind": kind, "service": service, "restart_action": "/a", "start_url": "/s"}
         yield f"moved {kind}", "signin/moved.html", context
+    lost = {
+        "kind": "answered",
+        "service": service,
+        "start_url": "/s",
+        "fetch_url": "/saml/answer/i",
+    }
+    yield "moved answered and lost", "signin/moved.html", lost
     yield "sign out", "signin/sign_out.html", {"user": user, "action": "/sign-out", **proof}
     yield "signed out", "signin/signed_out.html", {"service": None, "continue_url": "/"}
     error_page = {"request_problem": None, "continue_url": None, "resubmit": None, **proof}

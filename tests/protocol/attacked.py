@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -126,6 +127,13 @@ def new_id() -> str:
 def carried(page: Page) -> bool:
     """Whether the page holds an answer for a service."""
     return "SAMLResponse" in page.text
+
+
+def fetched_at(page: Page) -> str:
+    """Where the answer of a page's sign-in is fetched by a browser that lost it."""
+    found = re.search(r"/signin/([^/]+)", urlsplit(page.url).path)
+    assert found, page.url
+    return urljoin(page.url, f"/saml/answer/{found[1]}")
 
 
 def path_of(page: Page, field_name: str) -> str:

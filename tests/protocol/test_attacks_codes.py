@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.protocol.attacked import CAMPUS, Attacked, carried, filled, path_of
+from tests.protocol.attacked import CAMPUS, Attacked, carried, fetched_at, filled, path_of
 from tests.simulators.person import Person
 from tests.simulators.phone import STEP_SECONDS, Phone
 from tests.simulators.user_agent import Page
@@ -130,12 +130,12 @@ def test_of_many_browsers_with_the_same_code_one_gets_in(site: Attacked, second_
         origin = site.idp.origin if number % 2 else second_node
         sent = filled(page, "code", code=code)
         start.wait(30)
-        return page.agent.once("POST", f"{origin}{path_of(page, 'code')}", sent).status == 303
+        return carried(page.agent.once("POST", f"{origin}{path_of(page, 'code')}", sent))
 
     with ThreadPoolExecutor(RACERS) as racers:
         inside = list(racers.map(race, range(RACERS)))
     assert inside.count(True) == 1
-    arrived = [page for page in pages if carried(page.agent.open(page.url))]
+    arrived = [page for page in pages if carried(page.agent.open(fetched_at(page)))]
     assert len(arrived) == 1
     assert site.events(person).count("factor.accepted") == 1
 
@@ -155,9 +155,9 @@ def test_of_many_presses_of_one_button_one_counts_and_none_is_lost(site: Attacke
 
     with ThreadPoolExecutor(PRESSES) as racers:
         statuses = list(racers.map(race, range(PRESSES)))
-    assert set(statuses) <= {303, 422, 403}
+    assert set(statuses) <= {200, 303, 422, 403}
     assert site.events(person).count("factor.accepted") == 1
-    assert carried(page.agent.open(page.url))
+    assert carried(page.agent.open(fetched_at(page)))
 
 
 def test_five_wrong_codes_end_the_sign_in_and_the_right_one_is_too_late(site: Attacked) -> None:

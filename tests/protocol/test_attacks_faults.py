@@ -167,15 +167,16 @@ def test_a_session_on_campus_gives_no_answer(site: Attacked, fault: Fault) -> No
 
 @FAULTS
 def test_an_answer_that_waits_to_be_fetched_waits(site: Attacked, fault: Fault) -> None:
+    """That of the portal's own sign-in: a service's leaves with the request that finishes it."""
     person = site.person()
-    page = site.at_code(person)
     assert person.phone is not None
+    page = person.give_password(site.browser().send("POST", f"{site.idp.origin}/portal/signin", {}))
     target = f"{site.idp.origin}{path_of(page, 'code')}"
-    sent = filled(page, "code", code=person.phone.code())
-    assert page.agent.once("POST", target, sent).status == 303
+    decided = page.agent.once("POST", target, filled(page, "code", code=person.phone.code()))
+    assert decided.status == 303
     with fault(site):
-        paused = is_a_pause(page.agent.open(page.url))
-    assert carried(goes_on(paused))
+        paused = is_a_pause(page.agent.open(urljoin(target, decided.headers["Location"])))
+    assert person.login in goes_on(paused).words
 
 
 def test_a_request_by_post_is_kept_in_the_page(site: Attacked, somebody: Person) -> None:

@@ -5,7 +5,6 @@ Advisories 13, 14, 16, 40 and 48; log-out, a password or a factor that changed, 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from tests.protocol.attacked import (
     Attacked,
     Attacker,
     carried,
+    fetched_at,
     filled,
     new_id,
     path_of,
@@ -38,13 +38,6 @@ def signed_in(site: Attacked, person: Person, address: str = CAMPUS) -> tuple[At
     page = person.sign_in(agent.ask())
     assert carried(page)
     return agent, page
-
-
-def fetched_at(answer: Page) -> str:
-    """Where the answer that a page carries can be fetched once more."""
-    found = re.search(r"/signin/([^/]+)/", urlsplit(answer.url).path)
-    assert found, answer.url
-    return urljoin(answer.url, f"/saml/answer/{found[1]}")
 
 
 def decided(site: Attacked, person: Person) -> tuple[Attacker, str]:
