@@ -23,7 +23,7 @@ _STANDINGS = {
     Standing.UNUSABLE: "only factors that cannot be used (disabled, suspended)",
     Standing.UNREADABLE: "a factor that cannot be read",
 }
-_SMALL = 5
+_SMALL = 8
 """Of so many words every mixture is tried as a description; of more, two at once at most."""
 
 
@@ -91,7 +91,7 @@ def _attribute(dimension: Dimension, values: list[Any]) -> str:
 
 
 def _holdings(dimension: Dimension, values: list[Holding]) -> str:
-    parts = ["no factor"] if any(one.has_none for one in values) else []
+    parts = ["no factor"] if any(one.has_none and not one.enrolled for one in values) else []
     clear = [one.enrolled for one in values if one.enrolled and one.standing is Standing.CLEAR]
     every = [
         one.enrolled

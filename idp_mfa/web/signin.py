@@ -315,6 +315,9 @@ class SignInPages:
 
         A part that fails meanwhile is met again at the answer's own address, whose page says so.
         """
+        if found.binding is not None:
+            # Who loses an answer must still hold what fetches it again.
+            return None
         transaction = found.transaction
         answer = self._answers.get(transaction.request.resume)
         finished = isinstance(transaction.state, Authenticated)

@@ -167,7 +167,20 @@ def test_a_session_on_campus_gives_no_answer(site: Attacked, fault: Fault) -> No
 
 @FAULTS
 def test_an_answer_that_waits_to_be_fetched_waits(site: Attacked, fault: Fault) -> None:
-    """That of the portal's own sign-in: a service's leaves with the request that finishes it."""
+    """That after the password: one after a code leaves with the request that finishes it."""
+    person = site.person()
+    page = site.at_password(CAMPUS)
+    target = f"{site.idp.origin}{path_of(page, 'password')}"
+    sent = filled(page, "password", username=person.login, password=person.password)
+    decided = page.agent.once("POST", target, sent)
+    assert decided.status == 303
+    with fault(site):
+        paused = is_a_pause(page.agent.open(urljoin(target, decided.headers["Location"])))
+    assert carried(goes_on(paused))
+
+
+@FAULTS
+def test_a_sign_in_to_the_portal_waits_to_be_fetched(site: Attacked, fault: Fault) -> None:
     person = site.person()
     assert person.phone is not None
     page = person.give_password(site.browser().send("POST", f"{site.idp.origin}/portal/signin", {}))

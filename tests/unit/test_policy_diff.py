@@ -53,8 +53,8 @@ def test_a_zone_that_is_asked_newly() -> None:
     found = between(DEFAULT, swapped(SKIP, SKIP.replace(", vpn", "")))
     words = told(found)
     assert words[0] == (
-        "newly asked: people who have a factor, for sign-in, from vpn, where no class is asked, "
-        "with the password alone"
+        "newly asked: people who have fido2, image_matrix, passcode, recovery_code or totp, "
+        "for sign-in, from vpn, where no class is asked, with the password alone"
     )
     assert any(one.startswith("newly denied: people who have no factor") for one in words)
     assert all("from vpn" in one for one in words)
@@ -67,9 +67,10 @@ def test_the_other_way_round_it_is_newly_not_asked() -> None:
 
 
 def test_how_fresh_something_has_to_be_makes_a_difference() -> None:
-    found = between(DEFAULT, swapped("fresh: 30m", "fresh: 10m"))
+    found = between(DEFAULT, swapped("recovery_code], fresh: 30m", "recovery_code], fresh: 10m"))
     assert told(found) == [
-        "newly asked: people who have a factor, for portal.activity, with what was shown 30m ago"
+        "newly asked: people who have fido2, image_matrix, recovery_code or totp, "
+        "for portal.activity, with what was shown 30m ago"
     ]
 
 
@@ -79,7 +80,10 @@ def test_factors_that_are_offered_no_more_are_named() -> None:
     lost = [one.label for one in found.changes if one.label.turn is Turn.OTHERWISE]
     assert [sorted(one.lost) for one in lost] == [["recovery_code"]]
     denied = [in_words(found.space, one) for one in found.changes if one.label.why is not None]
-    assert denied == ["people who have recovery_code but not fido2 or totp, for portal.add-factor"]
+    assert denied == [
+        "people who have recovery_code but not enrolment_passcode, fido2 or totp, "
+        "for portal.add-factor"
+    ]
 
 
 def test_networks_that_moved_are_told_with_what_that_changes() -> None:

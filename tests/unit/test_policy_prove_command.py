@@ -80,8 +80,9 @@ def test_a_difference_in_words_and_for_programs(planted: Path) -> None:
     answer = run(diff, DEFAULT, planted)
     assert answer.exit_code == 0
     assert answer.stdout.splitlines()[0] == (
-        "newly asked: people who have a factor, for sign-in, from vpn, where no class is asked, "
-        "with the password alone (by rule 'Everyone else shows a factor')"
+        "newly asked: people who have fido2, image_matrix, passcode, recovery_code or totp, "
+        "for sign-in, from vpn, where no class is asked, with the password alone "
+        "(by rule 'Everyone else shows a factor')"
     )
     told = json.loads(run(diff, DEFAULT, planted, "--json").stdout)
     assert told["same"] is False
