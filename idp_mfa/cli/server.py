@@ -7,13 +7,24 @@ import runpy
 import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
+from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
-from idp_mfa import assets
+from idp_mfa import assets, locale
 from idp_mfa.cli.house import Program
+
+_EVERYBODYS_PAGES = (
+    "base.",
+    "parts.",
+    "icons.",
+    "places.",
+    "sentences.",
+    "factors/",
+    "signin/",
+    "saml/",
+)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -47,7 +58,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     """gunicorn's settings from conf/gunicorn.conf.py and from ours; no command line of its own."""
 
     def __init__(
-        self, program: Program, make: Callable[[], Any], hooks: Mapping[str, Callable[..., None]]
+        self, program: Program, make: Callable[[], Flask], hooks: Mapping[str, Callable[..., None]]
     ) -> None:
         self._program = program
         self._make = make
@@ -69,9 +80,19 @@ class Server(BaseApplication):  # type: ignore[misc]
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
-    def load(self) -> Any:
+    def load(self) -> Flask:
         """The application, made once before the workers are forked."""
         app = self._make()
+        _compile_pages(app)
         gc.collect()
         gc.freeze()
         return app
+
+
+def _compile_pages(app: Flask) -> None:
+    """Those of a sign-in, once for all workers: nobody waits for it after a restart."""
+    for language in locale.LANGUAGES:
+        locale.translations(language)
+    for name in app.jinja_env.list_templates():
+        if name.startswith(_EVERYBODYS_PAGES):
+            app.jinja_env.get_template(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -32,7 +33,7 @@ class Writer:
     def write(self, letter: Letter, user: User, to: str) -> Mail:
         """The mail to one address."""
         language = _language(letter.language)
-        text = self._environment(language).get_template(_template(letter))
+        text = _environment(self.loader, language).get_template(_template(letter))
         drawn = text.render(
             letter=letter,
             about=_one_line(letter.about) if isinstance(letter, Notice) else "",
@@ -56,7 +57,7 @@ class Writer:
 
     def _html(self, letter: Letter, language: Language, subject: str, body: str) -> str:
         code = letter.code if isinstance(letter, MailedCode) else None
-        page = self._environment(language).get_template("mail/letter.html")
+        page = _environment(self.loader, language).get_template("mail/letter.html")
         return page.render(
             language=language,
             subject=subject,
@@ -69,19 +70,22 @@ class Writer:
     def _moment(self, at: datetime, language: Language) -> str:
         return locale.moment(at, language, self.site.timezone)
 
-    def _environment(self, language: Language) -> Environment:
-        made = Environment(
-            loader=self.loader,
-            autoescape=select_autoescape(("html",)),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        made.install_gettext_translations(  # type: ignore[attr-defined]
-            locale.translations(language), newstyle=True
-        )
-        return made
+
+@lru_cache(maxsize=8)
+def _environment(loader: BaseLoader, language: Language) -> Environment:
+    """Kept, with the templates that it compiled: a letter's words cost as much again each time."""
+    made = Environment(
+        loader=loader,
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_translations(  # type: ignore[attr-defined]
+        locale.translations(language), newstyle=True
+    )
+    return made
 
 
 def _template(letter: Letter) -> str:
