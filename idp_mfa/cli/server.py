@@ -15,7 +15,16 @@ from gunicorn.workers.gthread import ThreadWorker
 from idp_mfa import assets, locale
 from idp_mfa.cli.house import Program
 
-_EVERYBODYS_PAGES = ("base.", "parts.", "icons.", "sentences.", "factors/", "signin/", "saml/")
+_EVERYBODYS_PAGES = (
+    "base.",
+    "parts.",
+    "icons.",
+    "places.",
+    "sentences.",
+    "factors/",
+    "signin/",
+    "saml/",
+)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
