@@ -15,16 +15,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from idp_mfa import assets, locale
 from idp_mfa.cli.house import Program
 
-_EVERYBODYS_PAGES = (
-    "base.",
-    "parts.",
-    "icons.",
-    "places.",
-    "sentences.",
-    "factors/",
-    "signin/",
-    "saml/",
-)
+_COMPILED_WHEN_MET = ("portal/", "mail/", "demo/")
+"""Folders of templates that a sign-in has no part in."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -83,16 +75,16 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """The application, made once before the workers are forked."""
         app = self._make()
-        _compile_pages(app)
+        compile_pages(app)
         gc.collect()
         gc.freeze()
         return app
 
 
-def _compile_pages(app: Flask) -> None:
-    """Those of a sign-in, once for all workers: nobody waits for it after a restart."""
+def compile_pages(app: Flask) -> None:
+    """Those that a sign-in may show, once for all workers: nobody waits for it after a restart."""
     for language in locale.LANGUAGES:
         locale.translations(language)
     for name in app.jinja_env.list_templates():
-        if name.startswith(_EVERYBODYS_PAGES):
+        if not name.startswith(_COMPILED_WHEN_MET):
             app.jinja_env.get_template(name)
