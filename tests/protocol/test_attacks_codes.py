@@ -55,8 +55,7 @@ def used(site: Attacked, second_node: str) -> tuple[Person, str]:
     assert second_node, "it is up before the code is given, so that none grows old meanwhile"
     person = site.person()
     page = site.at_code(person)
-    wait_for_room()
-    code = phone_of(person).at(int(time.time()) // STEP_SECONDS)
+    code = phone_of(person).shown()
     assert carried(typed(page, code))
     return person, code
 

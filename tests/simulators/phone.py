@@ -10,6 +10,8 @@ import pyotp
 STEP_SECONDS = 30
 _MARGIN_SECONDS = 10
 """In which a busy machine brings a code to the server."""
+_ROOM_SECONDS = 5
+"""In which "now" stays the same time step for the server."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,15 @@ class Phone:
             step = now
         self.last = step
         return self.at(step)
+
+    def shown(self) -> str:
+        """The code on its display, once that is one which was not used and stays for a while."""
+        now, room = divmod(time.time(), STEP_SECONDS)
+        while now <= self.last or STEP_SECONDS - room < _ROOM_SECONDS:
+            time.sleep(0.2)
+            now, room = divmod(time.time(), STEP_SECONDS)
+        self.last = int(now)
+        return self.at(self.last)
 
     def at(self, step: int) -> str:
         """The code of any time step."""

@@ -40,8 +40,8 @@ class Page:
     text: str
 
     def __repr__(self) -> str:
-        """What a failed assertion needs to know of it."""
-        return f"<{self.mark} {self.status} at {self.url}: {self.words[:300]}>"
+        """What a failed assertion needs to know of it, which pytest cuts in the middle."""
+        return f"<{self.mark} {self.status}: {self.refusal or self.words[:100]} at {self.url}>"
 
     @property
     def tree(self) -> html.HtmlElement:
@@ -64,6 +64,12 @@ class Page:
     def words(self) -> str:
         """What a reader sees, with runs of white space made one."""
         return " ".join(self.tree.find("body").text_content().split())
+
+    @property
+    def refusal(self) -> str:
+        """What it says is wrong, if something is."""
+        said = self.tree.xpath("//*[@role='alert' or @class='error']")
+        return " ".join(" ".join(each.text_content() for each in said).split())
 
     def form_with(self, field_name: str) -> html.FormElement:
         """The form that holds a field of that name."""
