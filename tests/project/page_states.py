@@ -524,17 +524,18 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
     ]
     waits = {"url": "/p", "reason": HOSTILE, "person": user, "by": HOSTILE, "at": "1 Nov"}
     for error in errors:
-        waiting = [
-            {**waits, "act": act.value, "mine": mine_, "approved_by": second, "address": HOSTILE}
-            | {"caller": proof}
-            for act in Act
-            for mine_ in (True, False)
-            for second in (None, HOSTILE)
-            for proof in proofs[:2]
-        ]
-        for found in (None, [], [user]):
-            page = {**home, "error": error, "waiting": waiting if error else [], "found": found}
-            yield f"desk home {error} {found and len(found)}", "admin/home.html", page
+        page = {**home, "error": error, "waiting": [], "found": None}
+        yield f"desk home {error}", "admin/home.html", page
+    rows = [
+        {**waits, "act": act.value, "mine": act is Act.RESET, "approved_by": second, "caller": one}
+        | {"address": HOSTILE if second else None}
+        for act in Act
+        for second in (None, HOSTILE)
+        for one in proofs[:2]
+    ]
+    for found in ([], [user]):
+        page = {**home, "error": None, "waiting": rows, "found": found}
+        yield f"desk home {len(found)}", "admin/home.html", page
     since = datetime(2026, 11, 1, tzinfo=UTC)
     factors = [
         {"id": state.value, "factor": "totp", "state": state.value, "label": HOSTILE}
@@ -601,11 +602,13 @@ def stories(mine: Context, user: SimpleNamespace) -> Iterator[tuple[str, str, Co
         for outcome in Outcome
     ]
     story = {**mine, "people": [user], "person_urls": ["/p"], "code": "7K3MQ9XT", "steps": steps}
+    away = {"store": 2, "mail": 1, "directory": 1, "keys": 1}
     for advice in Advice:
-        for well in (None, True, False):
-            health = {"well": well, "away": {"store": 2, "mail": 1, "directory": 1, "keys": 1}}
-            context = {**story, **health, "advice": advice.value}
-            yield f"story {advice} {well}", "admin/story.html", context
+        context = {**story, "advice": advice.value, "well": True, "away": {}, "steps": steps[:2]}
+        yield f"story {advice}", "admin/story.html", context
+    for well in (None, False):
+        context = {**story, "advice": "nothing", "well": well, "away": away}
+        yield f"story health {well}", "admin/story.html", context
 
 
 def drawn(language: locale.Language, template: str, context: Context) -> str:

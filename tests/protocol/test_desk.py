@@ -233,6 +233,14 @@ def test_no_page_of_the_desk_shows_a_secret_of_anybody(bureau: Bureau) -> None:
         assert secret not in page.text
 
 
+@pytest.mark.parametrize("id", ["nobody", "*", "%28uid=*%29", "%00", "A" * 500, "-"])
+def test_nobody_is_found_by_a_name_that_is_made_up(bureau: Bureau, id: str) -> None:
+    for path in (f"/admin/person/{id}", f"/admin/story/{id}"):
+        assert bureau.open("desk", path).status == 404
+    assert bureau.post("desk", f"/admin/person/{id}/act", act="unlock", reason="x").status == 404
+    assert bureau.post("desk", f"/admin/proposal/{id}/approve").status == 422
+
+
 def test_looking_is_on_record(bureau: Bureau) -> None:
     bureau.open("auditor", f"/admin/person/{bureau.id('teacher')}")
     lines = [json.loads(line) for line in bureau.site.audited().splitlines()]
@@ -277,6 +285,12 @@ def test_a_reset_raced_from_two_desks_has_one_winner(bureau: Bureau) -> None:
     code = str(done.tree.xpath("string(//*[@data-passcode])")).strip()
     assert code not in lost.text
     assert code not in bureau.site.audited()
+
+    # Back and "send again", at either desk: nothing more happens, and no code is shown.
+    for who, form in forms.items():
+        again = both.staff[who].send("POST", both.url(f"{path}/act"), form)
+        assert (again.status, again.mark) == (422, "desk.person")
+        assert not again.tree.xpath("//*[@data-passcode]")
 
     # The old phone is dead at once, and the passcode sets a new one up from anywhere.
     browser = bureau.site.browser(OFF_CAMPUS)
