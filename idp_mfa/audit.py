@@ -53,6 +53,15 @@ class AuditEvent(Enum):
     USER_UNLOCKED = "user.unlocked"
     USER_RESET = "user.reset"
     PASSCODE_ISSUED = "passcode.issued"
+    FACTOR_ENABLED = "factor.enabled"
+    FACTOR_SUSPENDED = "factor.suspended"
+    RESET_UNDONE = "reset.undone"
+    CALLER_PROVED = "caller.proved"
+    CALLER_NOT_PROVED = "caller.not-proved"
+    DESK_LOOKED = "desk.looked"
+    DESK_PROPOSED = "desk.proposed"
+    DESK_APPROVED = "desk.approved"
+    DESK_DECLINED = "desk.declined"
     SERVICE_ADDED = "service.added"
     SERVICE_REMOVED = "service.removed"
     POLICY_ACTIVATED = "policy.activated"
@@ -84,6 +93,10 @@ TOLD_TO_OWNER = frozenset(
         AuditEvent.PASSCODE_ISSUED,
         AuditEvent.USER_UNLOCKED,
         AuditEvent.USER_RESET,
+        AuditEvent.PASSCODE_ISSUED,
+        AuditEvent.FACTOR_ENABLED,
+        AuditEvent.FACTOR_SUSPENDED,
+        AuditEvent.RESET_UNDONE,
     }
 )
 """What people see of their own record."""

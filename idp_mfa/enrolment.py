@@ -131,6 +131,9 @@ def may_replace(account: Account, factor: FactorName, zone: Zone | None) -> bool
     )
 
 
+_REPLACED = (CredentialState.ACTIVE, CredentialState.DISABLED, CredentialState.SUSPENDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The factor is registered; ``replaced`` are the keys that are dead from now on."""
@@ -240,7 +243,12 @@ class Enrolments:
             bound_by=bound_by,
             generation=enrolment.credential.generation + 1,
         )
-        replaced = account.credentials.of(factor)
+        # What was disabled or suspended has found its successor, too.
+        replaced = tuple(
+            one
+            for one in account.credentials.factors
+            if one.factor == factor and one.state in _REPLACED
+        )
         changes = (
             Change(enrolment.credential, bound),
             *(Change(old, retired(old, now)) for old in replaced),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -90,10 +90,21 @@ class WrongCodes:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts for somebody, and why."""
+    """Who acts for somebody, and why; ``evidence`` is what else stands on record of it."""
 
     name: str
     reason: str
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """A passcode that somebody's entry does not hold yet, and the changes that write it."""
+
+    code: str = field(repr=False)
+    until: datetime
+    credential: Credential
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +133,22 @@ class HelpDesk:
         in_a_row = self.throttle.in_a_row(account.user.id)
         return WrongCodes(self._spent(lately), lately.limit, self._spent(in_a_row), in_a_row.limit)
 
-    def unlock(self, account: Account, actor: str, reason: str) -> Reference:
-        """Forget the tries that were spent; a factor that was disabled stays so."""
-        reference = self._record(AuditEvent.USER_UNLOCKED, account, actor, reason)
+    def unlock(self, account: Account, by: Actor) -> Reference:
+        """Forget the tries that were spent; a factor that was disabled stays so.
+
+        Its owner is told, because whoever guessed may guess on.
+        """
+        reference = self.record(AuditEvent.USER_UNLOCKED, account, by)
         devices = self.devices.of(account.user.id)
         self.store.clear(self.throttle.of_user(account.user.id, devices))
+        self.outbox.put(self.notice(NoticeKind.ACCOUNT_UNLOCKED, account, reference))
         return reference
+
+    def notice(
+        self, kind: NoticeKind, account: Account, reference: Reference, about: str = ""
+    ) -> Notice:
+        """What somebody is told of an act of the desk."""
+        return Notice(kind, account.user.id, self.clock(), Seen(None, ()), reference, about=about)
 
     def issue_passcode(
         self, account: Account, purpose: Purpose, life: timedelta, zone: str | None, by: Actor
@@ -136,6 +157,23 @@ class HelpDesk:
 
         Its owner is told by mail, because whoever has it and the password may go on with it.
         """
+        made = self.unwritten(account, purpose, life, zone)
+        reference = self.record(
+            AuditEvent.PASSCODE_ISSUED,
+            account,
+            by,
+            purpose=purpose.value,
+            until=made.until.isoformat(),
+            zone=zone or "",
+        )
+        notice = self.notice(NoticeKind.PASSCODE_ISSUED, account, reference)
+        answer = self.change(account, made.changes, notice, made.credential)
+        return Passcode(made.code, made.until, reference) if answer is ChangeAnswer.DONE else answer
+
+    def unwritten(
+        self, account: Account, purpose: Purpose, life: timedelta, zone: str | None
+    ) -> Unwritten:
+        """A passcode that is to be written together with something else."""
         now = self.clock()
         until = now + life
         unfinished = Credential(
@@ -151,55 +189,48 @@ class HelpDesk:
         made = self.factors[purpose.factor].begin_enrolment(
             account.user, unfinished, self.randomness
         )
-        reference = self._record(
-            AuditEvent.PASSCODE_ISSUED,
-            account,
-            by.name,
-            by.reason,
-            purpose=purpose.value,
-            until=until.isoformat(),
-            zone=zone or "",
-        )
         active = replace(made.credential, state=CredentialState.ACTIVE)
-        older = tuple(
+        older = (
             Change(one, None) for one in account.credentials.records if one.factor == purpose.factor
         )
-        notice = Notice(NoticeKind.PASSCODE_ISSUED, account.user.id, now, Seen(None, ()), reference)
-        intended = self.outbox.intend(notice, Awaited(active.id, active.generation))
-        answer = self.credentials.change(
-            account.user.id, account.credentials, (*older, Change(None, active))
-        )
-        if answer is not ChangeAnswer.DONE:
-            self.outbox.done(intended)
-            return answer
-        self.outbox.release(intended, now)
-        return Passcode(made.shown["codes"], until, reference)
+        return Unwritten(made.shown["codes"], until, active, (*older, Change(None, active)))
 
-    def reset(
-        self, account: Account, factor: FactorName, actor: str, reason: str
-    ) -> Reset | ChangeAnswer:
+    def change(
+        self,
+        account: Account,
+        changes: Sequence[Change],
+        notice: Notice,
+        awaited: Credential,
+    ) -> ChangeAnswer:
+        """Write what is on record already; ``notice`` goes out if and only if it was written."""
+        intended = self.outbox.intend(notice, Awaited(awaited.id, awaited.generation))
+        answer = self.credentials.change(account.user.id, account.credentials, changes)
+        self._settle(intended, answer)
+        return answer
+
+    def reset(self, account: Account, factor: FactorName, by: Actor) -> Reset | ChangeAnswer:
         """Take every record of one factor away, of whatever state, and what was guessed at it.
 
         It is on record before it happens; a reset that lost a race is tried again by its actor.
         """
         removed = tuple(one for one in account.credentials.records if one.factor == factor)
-        reference = self._record_reset(account, actor, reason, factor, removed)
+        reference = self._record_reset(account, by, factor, removed)
         intended = self._intend_notice(account, removed, reference)
         answer = self.credentials.change(
             account.user.id, account.credentials, tuple(Change(one, None) for one in removed)
         )
         self._settle(intended, answer)
-        self._forget_guesses(account)
+        self.forget_guesses(account)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
 
-    def reset_everything(self, account: Account, actor: str, reason: str) -> Reset | ChangeAnswer:
+    def reset_everything(self, account: Account, by: Actor) -> Reset | ChangeAnswer:
         """Take every factor away, records that cannot be read too."""
         removed = account.credentials.records
-        reference = self._record_reset(account, actor, reason, "everything", removed)
+        reference = self._record_reset(account, by, "everything", removed)
         intended = self._intend_notice(account, removed, reference)
         answer = self.credentials.clear(account.user.id, account.credentials)
         self._settle(intended, answer)
-        self._forget_guesses(account)
+        self.forget_guesses(account)
         return Reset(removed, reference) if answer is ChangeAnswer.DONE else answer
 
     def _intend_notice(
@@ -228,7 +259,8 @@ class HelpDesk:
         else:
             self.outbox.done(intended)
 
-    def _forget_guesses(self, account: Account) -> None:
+    def forget_guesses(self, account: Account) -> None:
+        """What was tried at codes that are dead now counts no more."""
         # They were made at another key. A store that is away leaves its limits, which may be waited
         # for or unlocked; the reset itself is done.
         with suppress(Unavailable):
@@ -242,30 +274,20 @@ class HelpDesk:
         return int(kept or 0)
 
     def _record_reset(
-        self,
-        account: Account,
-        actor: str,
-        reason: str,
-        factor: str,
-        removed: tuple[Credential, ...],
+        self, account: Account, by: Actor, factor: str, removed: tuple[Credential, ...]
     ) -> Reference:
-        return self._record(
+        return self.record(
             AuditEvent.USER_RESET,
             account,
-            actor,
-            reason,
+            by,
             factor=factor,
             removed=tuple(one.id for one in removed),
         )
 
-    def _record(
-        self,
-        event: AuditEvent,
-        account: Account,
-        actor: str,
-        reason: str,
-        **detail: str | tuple[str, ...],
+    def record(
+        self, event: AuditEvent, account: Account, by: Actor, **detail: str | tuple[str, ...]
     ) -> Reference:
+        """One line about an act, before it happens."""
         reference = new_reference(self.randomness)
         self.audit.record(
             AuditRecord(
@@ -273,8 +295,8 @@ class HelpDesk:
                 event,
                 reference,
                 account.user.id,
-                actor=actor,
-                detail={"reason": reason, **detail},
+                actor=by.name,
+                detail={"reason": by.reason, **by.evidence, **detail},
             )
         )
         return reference

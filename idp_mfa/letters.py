@@ -28,6 +28,12 @@ class NoticeKind(Enum):
     RECOVERY_STARTED = "recovery-started"
     NEW_DEVICE = "new-device"
     PASSCODE_ISSUED = "passcode-issued"
+    ACCOUNT_UNLOCKED = "account-unlocked"
+    SIGN_INS_ENDED = "sign-ins-ended"
+    FACTOR_DISABLED = "factor-disabled"
+    FACTOR_ENABLED = "factor-enabled"
+    FACTOR_SUSPENDED = "factor-suspended"
+    RESET_UNDONE = "reset-undone"
     CODE_USED = "code-used"
 
 

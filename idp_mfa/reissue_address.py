@@ -79,14 +79,9 @@ class ReissueAddresses:
 
     def send(self, account: Account, asker: Asker, typed: str) -> Sent | AddressProblem | Throttled:
         """Mail a code to an address that somebody says is theirs."""
-        address = self.normalised(typed)
-        if address is None:
-            return AddressProblem.MALFORMED
-        if self._same_password(address):
-            return AddressProblem.SAME_PASSWORD
-        record = account.credentials.reissue_address
-        if record is not None and record.secret["address"].casefold() == address.casefold():
-            return AddressProblem.UNCHANGED
+        address = self.acceptable(account, typed)
+        if isinstance(address, AddressProblem):
+            return address
         return self.codes.send(
             Ask(
                 CodePurpose.CONFIRM_ADDRESS,
@@ -98,6 +93,18 @@ class ReissueAddresses:
                 asker.reference,
             )
         )
+
+    def acceptable(self, account: Account, typed: str) -> str | AddressProblem:
+        """What was typed as a mail server takes it, if this site lets it be the address."""
+        address = self.normalised(typed)
+        if address is None:
+            return AddressProblem.MALFORMED
+        if self._same_password(address):
+            return AddressProblem.SAME_PASSWORD
+        record = account.credentials.reissue_address
+        if record is not None and record.secret["address"].casefold() == address.casefold():
+            return AddressProblem.UNCHANGED
+        return address
 
     def confirm(self, account: Account, asker: Asker, typed: str) -> ConfirmedAddress | NotMatched:
         """Take the code; the address is written only with what it belongs to."""

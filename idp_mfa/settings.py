@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.client_address import TrustedProxies, is_loopback
+from idp_mfa.desk.roles import DeskOptions
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.enrolment import Onsite
 from idp_mfa.mail.options import MailOptions
@@ -155,6 +156,7 @@ class Settings:
     fido2: Fido2Options = field(default_factory=Fido2Options)
     image_matrix: MatrixOptions = field(default_factory=MatrixOptions)
     passcodes: PasscodeOptions = field(default_factory=PasscodeOptions)
+    desk: DeskOptions = field(default_factory=DeskOptions)
     sign_in: SignInLimits = field(default_factory=SignInLimits)
     session: SessionLimits = field(default_factory=SessionLimits)
     limits: Limits = field(default_factory=Limits)

@@ -69,7 +69,7 @@ def show(program: Program, login: str, as_json: bool) -> None:
 def unlock(program: Program, login: str, reason: str) -> None:
     """Forget the wrong tries that were counted."""
     account = _account(program, login)
-    reference = program.house.helpdesk.unlock(account, program.actor, reason)
+    reference = program.house.helpdesk.unlock(account, _by(program, reason))
     click.echo(f"{account.user.login} may try again (reference {reference})")
 
 
@@ -83,11 +83,11 @@ def reset(program: Program, login: str, factor: str | None, everything: bool, re
     """Take factors away, so that they can be set up anew where the policy allows it."""
     if (factor is None) == (not everything):
         fail("name --factor or --everything, one of the two")
-    account, desk, actor = _account(program, login), program.house.helpdesk, program.actor
+    account, desk, by = _account(program, login), program.house.helpdesk, _by(program, reason)
     done = (
-        desk.reset_everything(account, actor, reason)
+        desk.reset_everything(account, by)
         if factor is None
-        else desk.reset(account, FactorName(factor), actor, reason)
+        else desk.reset(account, FactorName(factor), by)
     )
     if not isinstance(done, Reset):
         no("somebody else changed this account just now; nothing was done, try again")
@@ -119,7 +119,7 @@ def passcode(
         fail(f"the policy has no zone {zone}; it has {', '.join(sorted(house.policy().zones))}")
     life = program.settings.passcodes.life if hours is None else timedelta(hours=hours)
     done = house.helpdesk.issue_passcode(
-        account, Purpose(purpose), life, zone, Actor(program.actor, reason)
+        account, Purpose(purpose), life, zone, _by(program, reason)
     )
     if not isinstance(done, Passcode):
         no("somebody else changed this account just now; nothing was done, try again")
@@ -129,6 +129,10 @@ def passcode(
         f"{'' if zone is None else f' from {zone}'} (reference {done.reference})",
         err=True,
     )
+
+
+def _by(program: Program, reason: str) -> Actor:
+    return Actor(program.actor, reason)
 
 
 def _told(found: WrongCodes) -> str:

@@ -96,6 +96,7 @@ class Adapters:
                     *options.attributes,
                     *self.release.directory_attributes(),
                     self.settings.mail.directory_attribute,
+                    *self.settings.desk.attributes,
                 }
                 return LdapDirectory(
                     replace(options, attributes=tuple(sorted(wanted))),

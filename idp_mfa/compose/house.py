@@ -13,6 +13,7 @@ from flask import Flask
 
 from idp_mfa.browser import Browser
 from idp_mfa.code_errors import CodeErrors
+from idp_mfa.desk_door import DeskDoor
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.image_matrix import NAME as MATRIX
 from idp_mfa.factors.image_matrix import ImageMatrix
@@ -32,6 +33,10 @@ from idp_mfa.settings import Settings
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
+from idp_mfa.web.caller import PAGE as CALLER
+from idp_mfa.web.caller import CallerPage
+from idp_mfa.web.desk import DeskPages
+from idp_mfa.web.desk_story import StoryPages
 from idp_mfa.web.fido2 import NEW as NEW_PASSKEY
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
 from idp_mfa.web.fido2 import Fido2Pages
@@ -171,7 +176,12 @@ class House(UseCases):
         has = (*self.factors, *(() if self.mailer is None else ("mail",)))
         advice = AdvicePages(browser, self.clock, has)
         activity = ActivityPages(pages, self.sessions, self.audit)
-        own = (*self._portal(pages), activity)
+        door = DeskDoor(pages, self.settings.desk)
+        desk = (
+            DeskPages(door, self.desk, self.watched, self.policy),
+            StoryPages(door, self.audit, self.watched, self.policy),
+        )
+        own = (*self._portal(pages), activity, CallerPage(pages, self.callers), *desk)
         faces = (signin, *own, network, advice, saml, Health(self.pings()))
         routes = tuple(route for face in faces for route in face.routes())
         browser.install(app, routes, templates(self.settings.templates))
@@ -194,6 +204,7 @@ class House(UseCases):
             sessions=self.sessions,
             offered=(*offered, *by_mail) if mails else offered,
             more={
+                **({"caller": CALLER} if self.settings.desk.roles else {}),
                 **({} if self.passkeys is None else {"fido2": PASSKEYS}),
                 **({} if MATRIX not in self.factors else {"matrix": MATRIX_PAGE}),
                 **{_TILES.get(one, one): path for one, path in self._set_up_at().items()},

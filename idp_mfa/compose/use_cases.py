@@ -7,6 +7,10 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from idp_mfa.desk.acts import Desk
+from idp_mfa.desk.callers import Callers
+from idp_mfa.desk.mending import Mending
+from idp_mfa.desk.orders import Proposals
 from idp_mfa.devices import Devices
 from idp_mfa.enrolment import Enrolments
 from idp_mfa.factor import Nameless
@@ -249,6 +253,26 @@ class UseCases(Adapters):
             self.factors,
             self.clock,
             self.randomness,
+        )
+
+    @cached_property
+    def callers(self) -> Callers:
+        """Who calls the desk."""
+        return Callers(self.store, self.throttle, self.checked_clock, self.randomness)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What staff may do on pages: by warrants, with proof of who calls."""
+        return Desk(
+            self.helpdesk,
+            Mending(
+                self.helpdesk,
+                self.sessions,
+                self.reissue_addresses,
+                self.settings.passcodes.life,
+            ),
+            self.callers,
+            Proposals(self.store, self.checked_clock, self.randomness),
         )
 
     @cached_property

@@ -55,6 +55,10 @@ def campus() -> Iterator[Campus]:
             more={
                 "limits": {**WIDE, "mail_again_after": "0s"},
                 "mail": {"smtp": f"smtp://127.0.0.1:{post.port}"},
+                "desk": {
+                    "roles": [{"role": "desk", "group": "help-desk"}],
+                    "protected_groups": ["finance"],
+                },
                 "site": {"contact_url": f"https://{IDP_HOST}/no-such-page"},
             },
         ) as idp,

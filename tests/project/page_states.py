@@ -11,11 +11,17 @@ from types import SimpleNamespace
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from idp_mfa import locale, pictures
-from idp_mfa.audit import TOLD_TO_OWNER
-from idp_mfa.model import Because, Cause, Refusal
+from idp_mfa.audit import TOLD_TO_OWNER, AuditEvent
+from idp_mfa.desk.callers import NotProved, Otherwise
+from idp_mfa.desk.mending import NotDone as NotMended
+from idp_mfa.desk.roles import Act, Role
+from idp_mfa.desk.story import Advice
+from idp_mfa.factor import Rejection
+from idp_mfa.model import AccountState, Because, Cause, CredentialState, Refusal
 from idp_mfa.own_pages import Onward
 from idp_mfa.passkeys import NotDone, PasskeyKind
 from idp_mfa.platforms import Platform
+from idp_mfa.policy.cases import Outcome
 from idp_mfa.policy.places import Place
 from idp_mfa.recovery import NotRecoverable
 
@@ -558,9 +564,119 @@ def removals(mine: Context) -> Iterator[tuple[str, str, Context]]:
         yield f"removed {one.factor}", "portal/removed.html", {**mine, "removed": one}
 
 
+def desk_states() -> Iterator[tuple[str, str, Context]]:
+    """The help desk's pages."""
+    user = SimpleNamespace(id="id-1", login="alice", display_name=HOSTILE)
+    mine = {"user": user, "csrf": "token", "home_url": "/admin"}
+    number = {"shown": ("password", "totp"), "otherwise": None, "note": ""}
+    proofs = [None, number, {**number, "shown": ("password",)}]
+    proofs += [{**number, "otherwise": how.value, "note": HOSTILE} for how in Otherwise]
+    home = {
+        **mine,
+        "roles": [role.value for role in Role],
+        "find_action": "/f",
+        "story_action": "/s",
+        "most": 1,
+        "person_url": "/admin/person/{}".format,
+        "typed": HOSTILE,
+    }
+    errors = [
+        None,
+        *(f"caller-{one.value}" for one in NotProved),
+        *(one.value for one in NotMended),
+    ]
+    waits = {"url": "/p", "reason": HOSTILE, "person": user, "by": HOSTILE, "at": "1 Nov"}
+    for error in errors:
+        page = {**home, "error": error, "waiting": [], "found": None}
+        yield f"desk home {error}", "admin/home.html", page
+    rows = [
+        {**waits, "act": act.value, "mine": act is Act.RESET, "approved_by": second, "caller": one}
+        | {"address": HOSTILE if second else None}
+        for act in Act
+        for second in (None, HOSTILE)
+        for one in proofs[:2]
+    ]
+    for found in ([], [user]):
+        page = {**home, "error": None, "waiting": rows, "found": found}
+        yield f"desk home {len(found)}", "admin/home.html", page
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    factors = [
+        {"id": state.value, "factor": "totp", "state": state.value, "label": HOSTILE}
+        | {"since": since, "bound_by": "campus"}
+        for state in CredentialState
+    ]
+    person = {
+        **mine,
+        "person": user,
+        "groups": ["students", HOSTILE],
+        "protected": False,
+        "unreadable": 0,
+        "address": "h*****@home.example",
+        "wrong_codes": SimpleNamespace(lately=3, in_a_row=4, disabled_at=100),
+        "sessions": 2,
+        "generation": 4,
+        "acts": [act.value for act in Act],
+        "two": ["address"],
+        "resettable": ["totp"],
+        "suspended": ["totp"],
+        "zones": ["campus"],
+        "hours": (1, 8),
+        "otherwise": [one.value for one in Otherwise],
+        "caller_action": "/c",
+        "act_action": "/a",
+    }
+    for error in errors:
+        shown = {**person, "error": error, "proof": None, "factors": factors, "standing": "active"}
+        yield f"desk person {error}", "admin/person.html", shown
+    for proof in proofs:
+        for standing in AccountState:
+            shown = {**person, "error": None, "proof": proof, "standing": standing.value}
+            yield f"desk person {proof} {standing}", "admin/person.html", shown | {"factors": []}
+    bare = {"acts": [], "two": [], "wrong_codes": None, "address": None, "protected": True}
+    yield "desk person bare", "admin/person.html", {**shown, **bare, "factors": [], "unreadable": 1}
+    for act in Act:
+        for code in (None, "ABCDE-FGHJK-LMNPQ"):
+            done = {**mine, "person": user, "act": act.value, "code": code, "until": "17:00"}
+            done |= {"person_url": "/p", "reference": "7K3MQ9XT"}
+            yield f"desk done {act} {code}", "admin/done.html", done
+    yield "desk refused", "admin/refused.html", {**mine, "reference": "7K3MQ9XT"}
+    yield "desk no story", "admin/no_story.html", mine
+    yield from stories(mine, user)
+    for digits in (None, "012345"):
+        context = {**mine, "action": "/a", "digits": digits, "until": "9:05"}
+        yield f"caller {digits}", "portal/caller.html", context
+
+
+def stories(mine: Context, user: SimpleNamespace) -> Iterator[tuple[str, str, Context]]:
+    """Stories with every event, diagnosis and outcome, and every advice."""
+    told = dict.fromkeys(("factor", "page", "part", "reason", "asked"), "totp")
+    words = [*Rejection, *Refusal, *("clock", "our-clock", "old-key", "unfinished", "left")]
+    step = {"at": "9:00", "service": HOSTILE, "address": "192.0.2.1", "walk": (HOSTILE,)}
+    decided = {"rule": HOSTILE, "zone": "campus", "factors": ["totp"], "enrolled": ["totp"]}
+    steps = [
+        {**step, "event": event.value, "actor": None, "told": told, "decided": None}
+        for event in AuditEvent
+    ]
+    steps += [
+        {**steps[0], "told": {**told, "diagnosis": getattr(word, "value", word)}} for word in words
+    ]
+    steps += [
+        {**steps[0], "decided": {**decided, "outcome": outcome.value, "trace": (HOSTILE,)}}
+        for outcome in Outcome
+    ]
+    story = {**mine, "people": [user], "person_urls": ["/p"], "code": "7K3MQ9XT", "steps": steps}
+    away = {"store": 2, "mail": 1, "directory": 1, "keys": 1}
+    for advice in Advice:
+        context = {**story, "advice": advice.value, "well": True, "away": {}, "steps": steps[:2]}
+        yield f"story {advice}", "admin/story.html", context
+    for well in (None, False):
+        context = {**story, "advice": "nothing", "well": well, "away": away}
+        yield f"story health {well}", "admin/story.html", context
+
+
 def drawn(language: locale.Language, template: str, context: Context) -> str:
     page = environment(language).get_template(template)
     return page.render({**every_page(language), **context})
 
 
-STATES = [*states(), *matrix_states()]
+STATES = [*states(), *matrix_states(), *desk_states()]

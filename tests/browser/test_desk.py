@@ -1,0 +1,205 @@
+"""The help desk in Chromium: each act from the caller's first word to the mail, ja and en."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+
+from tests.browser.conftest import Campus, Walks
+from tests.browser.walk import Walk
+from tests.servers import slapd
+from tests.servers.chromium import DESKTOP, PHONE, Visitor
+from tests.simulators.person import Person
+
+LANGUAGE = pytest.mark.parametrize("language", ["ja", "en"])
+CAMPUS = "192.0.2.10"
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Desk:
+    """One of the staff at their desk, and the address of the university."""
+
+    walk: Walk
+    origin: str
+
+    def look_up(self, person: Person) -> None:
+        """By the field for names."""
+        page = self.walk.page
+        page.goto(f"{self.origin}/admin")
+        page.fill("input[name=q]", person.login)
+        page.press("input[name=q]", "Enter")
+        page.wait_for_selector("[data-found]")
+        page.locator("[data-found] a").click()
+        self.walk.expect("desk.person")
+
+    def vouch(self) -> None:
+        """Put on record that the card was seen."""
+        page = self.walk.page
+        page.locator("details:has(select[name=how]) summary").click()
+        page.select_option("select[name=how]", "card")
+        page.fill("input[name=note]", "card 12")
+        page.press("input[name=note]", "Enter")
+        page.wait_for_selector("details[data-act=passcode]")
+        page.wait_for_selector("input[name=number]", state="detached")
+
+    def act(self, name: str, **more: str) -> None:
+        """Open it, fill it in, press its button."""
+        page = self.walk.page
+        form = page.locator(f"details[data-act={name}]")
+        form.locator("summary").click()
+        for field, value in more.items():
+            form.locator(f"[name={field}]").fill(value)
+        form.locator("input[name=reason]").fill("lost phone")
+        form.locator("button.main").click()
+
+    def done(self) -> str:
+        """The passcode of the page that says so, if there is one; then back to the person."""
+        self.walk.expect("desk.done")
+        page = self.walk.page
+        code = page.locator("[data-passcode]")
+        shown = code.inner_text().strip() if code.count() else ""
+        page.locator(".ways a").first.click()
+        self.walk.expect("desk.person")
+        return shown
+
+
+def somebody(campus: Campus, *groups: str) -> Person:
+    """Somebody new, whose phone is set up."""
+    new = slapd.Person(f"desk{next(_NUMBERS)}", "Desk 机", groups)
+    campus.directory.add([new])
+    return Person(new.login, f"demo-{new.login}", campus.idp.set_up_phone(new.login))
+
+
+def staff(campus: Campus, walks: Walks, language: str) -> Desk:
+    """One of the help desk, signed in with two kinds of factor on campus."""
+    person = somebody(campus, "help-desk")
+    walk = walks(Visitor(language, DESKTOP, address=CAMPUS))
+    walk.page.goto(f"{campus.idp.origin}/admin")
+    walk.give_password(person)
+    walk.give_code(person)
+    walk.expect("desk.home")
+    return Desk(walk, campus.idp.origin)
+
+
+def states(desk: Desk) -> list[str | None]:
+    rows = desk.walk.page.locator("[data-factors] li")
+    return [rows.nth(each).get_attribute("data-state") for each in range(rows.count())]
+
+
+@LANGUAGE
+def test_each_act_and_the_mail_about_it(campus: Campus, walks: Walks, language: str) -> None:
+    caller, desk = somebody(campus, "students"), staff(campus, walks, language)
+    desk.look_up(caller)
+    assert states(desk) == ["active"]
+    desk.act("unlock")
+    assert desk.done() == ""
+    desk.act("end-sessions")
+    assert desk.done() == ""
+    desk.act("disable")
+    assert desk.done() == ""
+    assert states(desk) == ["disabled"]
+    desk.act("enable")
+    desk.walk.expect("desk.person")
+    assert states(desk) == ["disabled"], "nobody knows yet who calls"
+    desk.vouch()
+    desk.act("enable")
+    assert desk.done() == ""
+    assert states(desk) == ["active"]
+    desk.act("passcode")
+    assert len(desk.done()) == 17
+    desk.act("enrol")
+    assert len(desk.done()) == 17
+    desk.act("reset")
+    assert len(desk.done()) == 17
+    assert "suspended" in states(desk)
+    desk.act("undo-reset")
+    assert desk.done() == ""
+    assert "suspended" not in states(desk)
+    mails = campus.post.to(f"{caller.login}@example.ac.jp", 8)
+    assert len({mail["Subject"] for mail in mails}) == 7, "the two passcodes read the same"
+
+
+@LANGUAGE
+def test_a_lost_phone_is_replaced_over_the_telephone(
+    campus: Campus, walks: Walks, language: str
+) -> None:
+    caller, desk = somebody(campus, "students"), staff(campus, walks, language)
+    there = walks(Visitor(language, PHONE, address="203.0.113.10"))
+    there.page.goto(f"{campus.idp.origin}/portal/caller")
+    there.give_password(caller)
+    there.give_code(caller)
+    there.expect("portal.caller")
+    assert there.page.locator("[data-number]").count() == 0
+    there.page.locator("form.question button.main").click()
+    number = there.page.locator("[data-number]").inner_text()
+    desk.look_up(caller)
+    page = desk.walk.page
+    page.fill("input[name=number]", "000000" if number != "000 000" else "111111")
+    page.press("input[name=number]", "Enter")
+    page.wait_for_selector(".notice.refused")
+    page.fill("input[name=number]", number)
+    page.press("input[name=number]", "Enter")
+    page.wait_for_selector("input[name=number]", state="detached")
+    desk.act("reset")
+    code = desk.done()
+    there.page.goto(f"{campus.idp.origin}/portal/totp")
+    there.expect("signin.challenge")
+    there.page.fill("input[name=code]", code)
+    there.page.press("input[name=code]", "Enter")
+    there.page.wait_for_selector("body[data-page^='portal.']")
+    assert there.page.url.endswith("/portal/totp")
+    page.reload()
+    assert code not in page.content()
+
+
+@LANGUAGE
+def test_a_story_says_what_to_do_and_what_to_read_out(
+    campus: Campus, walks: Walks, language: str
+) -> None:
+    caller, desk = somebody(campus, "students"), staff(campus, walks, language)
+    there = walks(Visitor(language, PHONE, address="203.0.113.10"))
+    there.page.goto(f"{campus.idp.origin}/portal/activity")
+    there.give_password(caller)
+    there.expect("signin.challenge")
+    there.page.fill("input[name=code]", "1234")
+    there.page.press("input[name=code]", "Enter")
+    there.page.wait_for_selector("[aria-invalid]")
+    code = there.page.locator("[data-reference]").inner_text()
+    page = desk.walk.page
+    page.goto(f"{campus.idp.origin}/admin")
+    page.fill("input[name=reference]", code.lower())
+    page.press("input[name=reference]", "Enter")
+    desk.walk.expect("desk.story")
+    assert page.locator("[data-advice]").get_attribute("data-advice") == "wrong-code"
+    assert page.locator("li[data-event='factor.rejected']").count() == 1
+    assert "203.0.113.10" in page.locator("main").inner_text()
+    assert "1234" not in page.locator("main").inner_text().replace(code, "")
+    page.get_by_role("link", name="Desk 机").click()
+    desk.walk.expect("desk.person")
+
+
+@LANGUAGE
+def test_an_address_is_corrected_by_two(campus: Campus, walks: Walks, language: str) -> None:
+    new = slapd.Person(f"desk{next(_NUMBERS)}", "Desk 机", ("students",))
+    campus.directory.add([new])
+    campus.idp.set_up_phone(new.login, f"{new.login}@old.example")
+    caller = Person(new.login, f"demo-{new.login}")
+    first, second = (staff(campus, walks, language) for _ in range(2))
+    first.look_up(caller)
+    first.vouch()
+    first.act("address", address=f"{new.login}@new.example")
+    first.walk.expect("desk.home")
+    mine = first.walk.page.locator(f"[data-waiting] li:has-text('{new.login}')")
+    assert mine.locator("form[action$='/approve']").count() == 0
+    second.walk.page.reload()
+    theirs = second.walk.page.locator(f"[data-waiting] li:has-text('{new.login}')")
+    theirs.locator("form[action$='/approve'] button").click()
+    second.walk.expect("desk.home")
+    first.walk.page.reload()
+    mine.locator("form[action$='/carry-out'] button").click()
+    first.walk.expect("desk.done")
+    for to in (f"{new.login}@old.example", f"{new.login}@new.example"):
+        assert campus.post.to(to)
