@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from idp_mfa.model import Randomness, Reference, Seen, ServiceId, UserId
+
+Network = IPv4Network | IPv6Network
 
 
 class AuditEvent(Enum):
@@ -128,6 +131,41 @@ class AuditRecord:
     detail: Mapping[str, str | int | bool | tuple[str, ...] | None] = field(default_factory=dict)
     decision: Mapping[str, Any] | None = None
     veiled: Veiled | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are looked for: all of what is named; from ``since`` on, and before ``until``.
+
+    ``network`` is one address, an IPv4 /24 or an IPv6 /56. ``rule`` is the rule that decided,
+    ``outcome`` what came of it: the decision's outcome, or why something was refused or wrong.
+    """
+
+    reference: Reference | None = None
+    user: UserId | None = None
+    service: ServiceId | None = None
+    event: AuditEvent | None = None
+    network: Network | None = None
+    rule: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def is_met(self, record: AuditRecord) -> bool:
+        """Whether a record is one of those; of its address nothing is said here."""
+        decision = record.decision or {}
+        rules = (decision.get("rule"), record.detail.get("rule"))
+        outcomes = (decision.get("outcome"), *map(record.detail.get, ("why", "diagnosis")))
+        return (
+            self.reference in (None, record.reference)
+            and self.user in (None, record.user)
+            and self.service in (None, record.service)
+            and self.event in (None, record.event)
+            and self.rule in (None, *rules)
+            and self.outcome in (None, *outcomes)
+            and (self.since is None or record.at >= self.since)
+            and (self.until is None or record.at < self.until)
+        )
 
 
 _READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
