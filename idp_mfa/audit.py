@@ -41,6 +41,7 @@ class AuditEvent(Enum):
     FACTOR_BOUND = "factor.bound"
     FACTOR_RENAMED = "factor.renamed"
     FACTOR_REMOVED = "factor.removed"
+    FACTOR_RESYNCHRONISED = "factor.resynchronised"
     KEY_SHOWN = "key.shown"
     REISSUE_BEGAN = "reissue.began"
     REISSUE_CONFIRMED = "reissue.confirmed"
@@ -80,6 +81,7 @@ TOLD_TO_OWNER = frozenset(
         AuditEvent.FACTOR_DISABLED,
         AuditEvent.SESSION_ENDED,
         AuditEvent.FACTOR_BOUND,
+        AuditEvent.FACTOR_RESYNCHRONISED,
         AuditEvent.KEY_SHOWN,
         AuditEvent.REISSUE_BEGAN,
         AuditEvent.ADDRESS_CHANGED,
