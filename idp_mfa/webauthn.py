@@ -1,6 +1,6 @@
 """What a relying party has to look at in a WebAuthn answer besides its signature (L3 7.1, 7.2).
 
-Pure, and of no library: factors/fido2.py asks this first, and its library for the signature after.
+Pure, and of no library: factors/fido2/ asks this first, and its library for the signature after.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""One file per factor; conf names those that are used."""
+"""One file or folder per factor; conf names those that are used."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from idp_mfa.model import Acr, Amr, FactorKind, FactorName, Verification
 from idp_mfa.policy.model import Assurance
 
+PHISHING_RESISTANT = Acr("phr")
+"""OpenID's Extended Authentication Profile ACR Values 1.0."""
 REFEDS_MFA = Acr("https://refeds.org/profile/mfa")
 GAKUNIN_AAL2 = Acr("https://www.gakunin.jp/profile/AAL2")
 PASSWORD_PROTECTED_TRANSPORT = Acr(
@@ -32,21 +35,38 @@ and never for a class.
 """
 
 
+WITHSTANDS_PHISHING = frozenset({FactorName("fido2")})
+"""Their answers are bound to our own address; what is typed can be passed on by a false page."""
+
+ONE_KIND = frozenset({PASSWORD_PROTECTED_TRANSPORT, PASSWORD_CLASS, UNSPECIFIED})
+"""The classes that a password alone reaches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A class and how many different kinds of factor it takes."""
+    """A class, how many different kinds of factor it takes, and ``one_of`` which factors.
+
+    Empty is any. A class of certain factors is asserted only where it is asked for: services that
+    ask for nothing look for the classes that all of them know.
+    """
 
     acr: Acr
     kinds: int
+    one_of: frozenset[FactorName] = frozenset()
 
 
+@lru_cache(maxsize=8)
 def levels(assurance: Assurance) -> tuple[Level, ...]:
     """The classes this site may assert, strongest first.
 
-    REFEDS MFA and GakuNin AAL2 take two different kinds (REFEDS MFA 1.2 section 4; rule 1).
+    REFEDS MFA and GakuNin AAL2 take two different kinds (REFEDS MFA 1.2 section 4; rule 1); the
+    phishing-resistant ones take besides that one of them withstands phishing.
     """
+    named = assurance.refeds_phishing_resistant
+    resistant = (PHISHING_RESISTANT,) if named is None else (named, PHISHING_RESISTANT)
     aal2 = (Level(GAKUNIN_AAL2, 2),) if assurance.gakunin_aal2 else ()
     return (
+        *(Level(acr, 2, WITHSTANDS_PHISHING) for acr in resistant),
         Level(REFEDS_MFA, 2),
         *aal2,
         Level(PASSWORD_PROTECTED_TRANSPORT, 1),
@@ -70,10 +90,38 @@ def kinds_of(verified: Iterable[Verification]) -> frozenset[FactorKind]:
     return frozenset(kind for done in verified for kind in done.kinds)
 
 
+def classes(assurance: Assurance) -> frozenset[Acr]:
+    """All classes that may be asked for, whether or not this site is certified for them."""
+    return frozenset(level.acr for level in levels(replace(assurance, gakunin_aal2=True)))
+
+
+@lru_cache(maxsize=8)
+def of_several_kinds(assurance: Assurance) -> frozenset[Acr]:
+    """Those of them that take more than one kind."""
+    return classes(assurance) - ONE_KIND
+
+
 def reached(verified: Iterable[Verification], assurance: Assurance) -> tuple[Acr, ...]:
     """The classes that these verifications reach, strongest first; none for none."""
-    kinds = len(kinds_of(verified))
-    return tuple(level.acr for level in levels(assurance) if kinds >= level.kinds)
+    done = tuple(verified)
+    kinds, factors = len(kinds_of(done)), {one.factor for one in done}
+    return tuple(
+        level.acr
+        for level in levels(assurance)
+        if kinds >= level.kinds and (not level.one_of or level.one_of & factors)
+    )
+
+
+def class_of(
+    asked: Iterable[Acr], verified: Iterable[Verification], assurance: Assurance
+) -> Acr | None:
+    """The first class of those asked that is reached; none asked: the strongest of those all know.
+
+    None: nothing of what was asked is reached.
+    """
+    really, wanted = reached(verified, assurance), tuple(asked)
+    known = (level.acr for level in levels(assurance) if not level.one_of)
+    return next((acr for acr in wanted or known if acr in really), None)
 
 
 def amr_of(verified: Iterable[Verification]) -> tuple[Amr, ...]:

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from idp_mfa.model import BoundBy, FactorName, Page
-from idp_mfa.policy.assurance import levels
+from idp_mfa.policy.assurance import of_several_kinds
 from idp_mfa.policy.conditions import Not, OneOf
 from idp_mfa.policy.model import Assurance, Condition, Facts, Matched, Truth
 from idp_mfa.policy.subjects import ASKED, PAGE
@@ -18,10 +18,6 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WORD_OF_BOUND = "bound"
 WORD_OF_TIME = "time"
 WORD_OF_VERIFIED = "verified"
-
-_SEVERAL_KINDS = frozenset(
-    level.acr for level in levels(Assurance(gakunin_aal2=True)) if level.kinds > 1
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +126,11 @@ class WasVerified:
         return Matched(WORD_OF_VERIFIED, wanted, ", ".join(found) or "none", self.truth(facts))
 
 
-def in_grace(until: datetime) -> tuple[Condition, ...]:
+def in_grace(until: datetime, assurance: Assurance) -> tuple[Condition, ...]:
     """What a grace needs besides a known zone and no factor: the sign-in, no class, in time."""
     return (
         OneOf(PAGE, frozenset({Page.SIGN_IN.value})),
-        Not(OneOf(ASKED, _SEVERAL_KINDS)),
+        Not(OneOf(ASKED, frozenset[str](of_several_kinds(assurance)))),
         Before(until),
     )
 

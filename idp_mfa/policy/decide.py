@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from idp_mfa.model import Acr, Because, Cause, FactorName, Refusal, Verification
-from idp_mfa.policy.assurance import kinds_of, levels, reached
+from idp_mfa.policy.assurance import class_of, kinds_of, levels
 from idp_mfa.policy.cause import cause_of_rule, is_stale
 from idp_mfa.policy.conditions import A_KNOWN_ZONE, HAS_NONE, All, looks_at_device
 from idp_mfa.policy.dated import in_grace
@@ -62,20 +62,21 @@ def decide(policy: Policy, facts: Facts) -> Decided:
     """
     if not kinds_of(facts.counting):
         return Decided(Deny(Refusal.POLICY, _because(facts, None, Cause.FRESHNESS)), facts, ())
-    ruling = _ruling(policy.rules, facts)
+    ruling = _ruling(policy, facts)
     return Decided(_decision(policy, facts, ruling), facts, ruling.trace)
 
 
 # -- the rules -------------------------------------------------------------------------------
 
 
-def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
+def _ruling(policy: Policy, facts: Facts) -> _Ruling:
     """First match wins; a joined require must hold besides what the next match asks."""
     trace: list[tuple[Rule, Condition, Effect]] = []
     false, passed_over = Truth.FALSE, Effect.PASSED_OVER
     joined: list[_Demanded] = []
-    for rule in rules:
-        when = rule.when if isinstance(rule.then, _GUARDED_BY_NOTHING) else _when(rule, facts)
+    for rule in policy.rules:
+        free = isinstance(rule.then, _GUARDED_BY_NOTHING)
+        when = rule.when if free else _when(rule, facts, policy.assurance)
         truth = when.truth(facts)
         if truth is false:
             trace.append((rule, when, passed_over))
@@ -95,7 +96,7 @@ def _ruling(rules: Sequence[Rule], facts: Facts) -> _Ruling:
 _GUARDED_BY_NOTHING = (Require, Refuse)
 
 
-def _when(rule: Rule, facts: Facts) -> Condition:
+def _when(rule: Rule, facts: Facts, assurance: Assurance) -> Condition:
     match rule.then:
         case Skip() if facts.zone == UNKNOWN:
             return All((A_KNOWN_ZONE, rule.when))
@@ -103,7 +104,7 @@ def _when(rule: Rule, facts: Facts) -> Condition:
         case Enrol() if not facts.unreadable:
             return All((HAS_NONE, rule.when))
         case Grace(until):
-            return All((A_KNOWN_ZONE, HAS_NONE, *in_grace(until), rule.when))
+            return All((A_KNOWN_ZONE, HAS_NONE, *in_grace(until, assurance), rule.when))
         case _:
             return rule.when
 
@@ -168,10 +169,7 @@ def _unmet(demands: Sequence[_Demanded], facts: Facts) -> tuple[_Demanded, ...]:
 
 
 def _permitted_class(assurance: Assurance, facts: Facts) -> Acr | None:
-    """The first class of those asked that is reached; none asked: the strongest one reached."""
-    really = reached(facts.counting, assurance)
-    wanted = facts.acr_values or really
-    return next((acr for acr in wanted if acr in really), None)
+    return class_of(facts.acr_values, facts.counting, assurance)
 
 
 def _assertable(assurance: Assurance, facts: Facts) -> bool:

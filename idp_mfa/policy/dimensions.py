@@ -226,14 +226,18 @@ def _factors_of(then: Outcome) -> frozenset[FactorName]:
 
 
 def _classes(policies: Sequence[Policy], named: Named) -> tuple[tuple[Acr, ...], ...]:
-    """None, and of the classes that are asked for and told of alike the first one."""
+    """None, and of the classes that are asked for and told of alike the first one.
+
+    A class of certain factors is among them where a rule or the site names it: no site owes it.
+    """
     wanted = [one.wanted for one in named.leaves if isinstance(one, OneOf) and one.subject is ASKED]
     found: dict[Hashable, Acr] = {}
     for policy in policies:
         for level in levels(policy.assurance):
             by_rules = tuple(level.acr in words for words in wanted)
-            if level.kinds > 1 or any(by_rules):
-                found.setdefault((level.kinds, by_rules), level.acr)
+            filled_in = policy.assurance.refeds_phishing_resistant is not None
+            if any(by_rules) or (level.kinds > 1 and (filled_in or not level.one_of)):
+                found.setdefault((level.kinds, level.one_of, by_rules), level.acr)
     return ((), *((acr,) for acr in found.values()))
 
 

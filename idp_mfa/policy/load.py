@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from idp_mfa.model import FactorKind, FactorName, Page
-from idp_mfa.policy.assurance import SHIPPED_FACTORS
+from idp_mfa.model import Acr, FactorKind, FactorName, Page
+from idp_mfa.policy.assurance import SHIPPED_FACTORS, classes
 from idp_mfa.policy.case_reading import read_cases
 from idp_mfa.policy.cases import Case, try_all
 from idp_mfa.policy.conditions import All, HasValue, OneOf, leaves
@@ -18,10 +19,12 @@ from idp_mfa.policy.rules import read_rule
 from idp_mfa.policy.subjects import GROUP, PAGE, UTC, Vocabulary
 from idp_mfa.policy.zone_reading import read_zones
 from idp_mfa.policy.zones import lookup
-from idp_mfa.yaml_document import ListNode, Node, Problems, read
+from idp_mfa.yaml_document import ListNode, Node, Problems, ScalarNode, read
 
 FORMAT = 1
+ASSURANCE = ("gakunin_aal2", "refeds_phishing_resistant")
 KEYS = ("version", "time_zone", "assurance", "zones", "rules", "tests")
+_IDENTIFIER = re.compile(r"https://[!-~]{1,240}")
 _STRICTEST_FRESH = timedelta(minutes=5)
 
 Factors = Mapping[FactorName, frozenset[FactorKind]]
@@ -65,9 +68,14 @@ def load_untried(text: str, source: str, factors: Factors = SHIPPED_FACTORS) -> 
     if "time_zone" in nodes:
         time_zone = reader.time_zone(nodes["time_zone"], "`time_zone`")
     zones = read_zones(reader, nodes["zones"], time_zone) if "zones" in nodes else ()
-    vocabulary = Vocabulary(frozenset(zone.name for zone in zones), frozenset(known), time_zone)
-    rules = _rules(reader, nodes["rules"], vocabulary) if "rules" in nodes else ()
     assurance = _assurance(reader, nodes["assurance"]) if "assurance" in nodes else Assurance()
+    vocabulary = Vocabulary(
+        frozenset(zone.name for zone in zones),
+        frozenset(known),
+        frozenset(classes(assurance)),
+        time_zone,
+    )
+    rules = _rules(reader, nodes["rules"], vocabulary) if "rules" in nodes else ()
     cases = read_cases(reader, nodes["tests"], vocabulary) if "tests" in nodes else ()
     if reader.problems:
         return Problems(tuple(sorted(reader.problems, key=lambda p: (p.line, p.column))))
@@ -119,7 +127,24 @@ def _rules(reader: Reader, node: Node, vocabulary: Vocabulary) -> tuple[Rule, ..
 
 
 def _assurance(reader: Reader, node: Node) -> Assurance:
-    entries = reader.mapping(node, "`assurance`", ("gakunin_aal2",))
-    if "gakunin_aal2" not in entries:
-        return Assurance()
-    return Assurance(reader.flag(entries["gakunin_aal2"].value, "`gakunin_aal2`"))
+    entries = reader.mapping(node, "`assurance`", ASSURANCE)
+    certified, named = entries.get("gakunin_aal2"), entries.get("refeds_phishing_resistant")
+    return Assurance(
+        certified is not None and reader.flag(certified.value, "`gakunin_aal2`"),
+        None if named is None else _named_class(reader, named.value),
+    )
+
+
+def _named_class(reader: Reader, node: Node) -> Acr | None:
+    """The identifier of a class that is none of those known; an empty text is none yet."""
+    what = "`refeds_phishing_resistant`"
+    if isinstance(node, ScalarNode) and node.value == "":
+        return None
+    found = reader.text(node, what)
+    if not found:
+        return None
+    if _IDENTIFIER.fullmatch(found) is None:
+        reader.refuse(node.place, f"{what} must be an https address, as REFEDS published it")
+    elif found in classes(Assurance()):
+        reader.refuse(node.place, f"{what} must be another class than those known: `{found}`")
+    return Acr(found)

@@ -211,9 +211,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Assurance:
-    """Which classes this site may assert; ``gakunin_aal2`` only where it is certified."""
+    """Which classes this site may assert; ``gakunin_aal2`` only where it is certified.
+
+    ``refeds_phishing_resistant`` is the identifier of REFEDS MFA 2's second class, None until the
+    site fills it in.
+    """
 
     gakunin_aal2: bool = False
+    refeds_phishing_resistant: Acr | None = None
 
 
 ZoneOf = Callable[[Address, datetime], ZoneName]

@@ -9,10 +9,10 @@ from enum import Enum
 from ipaddress import IPv6Network
 
 from idp_mfa.model import Account
-from idp_mfa.policy.assurance import levels
+from idp_mfa.policy.assurance import of_several_kinds
 from idp_mfa.policy.conditions import OneOf, leaves, musts
 from idp_mfa.policy.load import Untried
-from idp_mfa.policy.model import Assurance, Grace, Policy, Rule, Skip, Zone, ZoneKind
+from idp_mfa.policy.model import Grace, Policy, Rule, Skip, Zone, ZoneKind
 from idp_mfa.policy.reading import named, suggestion
 from idp_mfa.policy.subjects import ASKED, GROUP, SERVICE
 from idp_mfa.policy.unreachable import Covered, unreachable
@@ -23,9 +23,6 @@ SOON = timedelta(days=30)
 
 _NAMED = 3
 """So many of the rules before one are named."""
-_SEVERAL_KINDS = frozenset(
-    level.acr for level in levels(Assurance(gakunin_aal2=True)) if level.kinds > 1
-)
 
 
 class Weight(Enum):
@@ -83,7 +80,7 @@ def _rules(policy: Policy, document: MappingNode, at: datetime) -> Iterator[Rema
             yield _warning(place, f"rule {rule.name!r} {_never(never[number])}")
         elif isinstance(rule.then, Grace) and rule.then.until <= at + SOON:
             yield _warning(place, f"the grace of rule {rule.name!r} ends on {rule.then.until:%F}")
-        if _skips_a_demand(rule):
+        if _skips_a_demand(policy, rule):
             said = "skips nothing: the class is asked all the same"
             yield _warning(place, f"rule {rule.name!r} {said}")
 
@@ -100,10 +97,11 @@ def _never(covered: Covered) -> str:
     return f"never decides: {why}"
 
 
-def _skips_a_demand(rule: Rule) -> bool:
+def _skips_a_demand(policy: Policy, rule: Rule) -> bool:
     """Whether a rule can hold only where a class of several kinds is asked."""
     asked = (one for one in musts(rule.when) if isinstance(one, OneOf) and one.subject is ASKED)
-    return isinstance(rule.then, Skip) and any(one.wanted <= _SEVERAL_KINDS for one in asked)
+    several = of_several_kinds(policy.assurance)
+    return isinstance(rule.then, Skip) and any(one.wanted <= several for one in asked)
 
 
 # -- zones -----------------------------------------------------------------------------------

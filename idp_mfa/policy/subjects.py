@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from idp_mfa.model import PASSWORD, Device, Page
-from idp_mfa.policy.assurance import levels
 from idp_mfa.policy.countries import COUNTRIES
-from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Assurance, Facts, Truth
+from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Facts, Truth
 
 NONE = "none"
 """The word for an empty fact: nothing enrolled, no class asked."""
@@ -18,13 +17,14 @@ UTC = ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a policy has to choose words from: its own zones and the factors there are.
+    """What a policy has to choose words from: its own zones, the factors and classes there are.
 
     ``time_zone`` is that of its dates and times where they say none.
     """
 
     zones: frozenset[str]
     factors: frozenset[str]
+    classes: frozenset[str]
     time_zone: ZoneInfo = UTC
 
 
@@ -97,9 +97,7 @@ SERVICE = Subject(
 ASKED = Subject(
     "asked",
     found=_asked,
-    words=lambda _vocabulary: frozenset(
-        {NONE, *(level.acr for level in levels(Assurance(gakunin_aal2=True)))}
-    ),
+    words=lambda vocabulary: vocabulary.classes | {NONE},
     also_called=("acr", "class", "authn_context", "requested"),
 )
 DEVICE = Subject(

@@ -150,13 +150,16 @@ def acceptable(parsed: ParsedAuthnRequest, assurance: Assurance) -> tuple[Acr, .
     """The classes of which one must be reached, best first; empty for any, None for none of ours.
 
     ``exact`` keeps the service's order of preference; the others are spelled out by the order of
-    ``levels``, strongest first (SAML core 3.3.2.2.1).
+    ``levels``, strongest first (SAML core 3.3.2.2.1), and those of certain factors that the service
+    does not name come last: it may not know them.
     """
     if parsed.has_declarations:
         return None
     if not parsed.classes:
         return ()
-    ours = tuple(level.acr for level in levels(assurance))
+    strongest_first = levels(assurance)
+    ours = tuple(level.acr for level in strongest_first)
+    special = {level.acr for level in strongest_first if level.one_of} - set(parsed.classes)
     places = [ours.index(Acr(name)) for name in parsed.classes if name in ours]
     if not places:
         return None
@@ -168,8 +171,9 @@ def acceptable(parsed: ParsedAuthnRequest, assurance: Assurance) -> tuple[Acr, .
         case Comparison.EXACT:
             return tuple(dict.fromkeys(ours[place] for place in places))
         case Comparison.MINIMUM:
-            return ours[: max(places) + 1]
+            spelled_out = ours[: max(places) + 1]
         case Comparison.BETTER:
-            return ours[: min(places)] or None
+            spelled_out = ours[: min(places)]
         case Comparison.MAXIMUM:
-            return ours[min(places) :]
+            spelled_out = ours[min(places) :]
+    return tuple(sorted(spelled_out, key=special.__contains__)) or None

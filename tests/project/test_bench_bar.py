@@ -21,6 +21,7 @@ pytestmark = pytest.mark.alone
 
 PEOPLE = 100
 SIGN_INS = 40
+REQUESTS = 5
 MOST_CALLS = 40_000
 """Functions called by Python in the workers' threads, one sign-in: 36,600 when this was written."""
 MOST_COMMANDS = 33

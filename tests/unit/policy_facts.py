@@ -29,6 +29,7 @@ FIDO2 = FactorName("fido2")
 MATRIX = FactorName("image_matrix")
 RECOVERY = FactorName("recovery_code")
 MFA = Acr("https://refeds.org/profile/mfa")
+PHR = Acr("phr")
 AAL2 = Acr("https://www.gakunin.jp/profile/AAL2")
 PASSWORD_ACR = Acr("urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport")
 KINDS: Mapping[FactorName, frozenset[FactorKind]] = {**SHIPPED_FACTORS, PASSWORD: PASSWORD_KINDS}

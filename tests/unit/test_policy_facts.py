@@ -31,10 +31,30 @@ from idp_mfa.model import (
     User,
     UserId,
 )
-from idp_mfa.policy.assurance import PASSWORD_CLASS, UNSPECIFIED, amr_of, kinds_asked, levels
+from idp_mfa.policy.assurance import (
+    PASSWORD_CLASS,
+    UNSPECIFIED,
+    amr_of,
+    class_of,
+    kinds_asked,
+    levels,
+    reached,
+)
 from idp_mfa.policy.facts import facts_of
 from idp_mfa.policy.model import Assurance, Bound, Facts, Policy, ZoneName
-from tests.unit.policy_facts import AAL2, KINDS, MATRIX, MFA, NOW, PASSWORD_ACR, TOTP, policy, shown
+from tests.unit.policy_facts import (
+    AAL2,
+    FIDO2,
+    KINDS,
+    MATRIX,
+    MFA,
+    NOW,
+    PASSWORD_ACR,
+    PHR,
+    TOTP,
+    policy,
+    shown,
+)
 
 POLICY = policy("  - { name: all, when: {}, then: deny }")
 ALICE = User(UserId("1"), "alice", "Alice")
@@ -174,6 +194,8 @@ def test_forced_is_fresh_since_the_sign_in_began() -> None:
         ((PASSWORD_ACR,), 1),
         ((MFA, PASSWORD_ACR), 1),
         ((PASSWORD_ACR, MFA), 1),
+        ((PHR,), 2),
+        ((PHR, PASSWORD_ACR), 1),
         ((AAL2,), None),
         ((AAL2, MFA), 2),
         ((Acr("urn:x"),), None),
@@ -203,6 +225,7 @@ def test_aal2_takes_two_kinds_where_the_site_may_assert_it() -> None:
     certified = Assurance(gakunin_aal2=True)
     assert kinds_asked((AAL2,), certified) == 2
     strongest_first = [
+        (PHR, 2),
         (MFA, 2),
         (AAL2, 2),
         (PASSWORD_ACR, 1),
@@ -211,6 +234,7 @@ def test_aal2_takes_two_kinds_where_the_site_may_assert_it() -> None:
     ]
     assert [(one.acr, one.kinds) for one in levels(certified)] == strongest_first
     assert [one.acr for one in levels(Assurance())] == [
+        PHR,
         MFA,
         PASSWORD_ACR,
         PASSWORD_CLASS,
@@ -227,3 +251,24 @@ def test_a_service_reads_each_method_once_and_mfa_for_two_kinds_alone() -> None:
     assert amr_of((pwd, otp)) == ("pwd", "otp", "mfa")
     assert amr_of((otp, pwd, otp)) == ("otp", "pwd", "mfa")
     assert amr_of(iter((pwd, otp))) == ("pwd", "otp", "mfa")
+
+
+def test_what_withstands_phishing_earns_its_classes_with_another_kind_alone() -> None:
+    """A touch is one kind; with the password two, and with its own PIN or biometrics too."""
+    touched = replace(shown(FIDO2), kinds=frozenset({FactorKind.POSSESSION}))
+    named = Acr("https://refeds.org/profile/its-second-class")
+    site = Assurance(refeds_phishing_resistant=named)
+    for verified, earned in (
+        ((shown(PASSWORD), touched), True),
+        ((shown(FIDO2),), True),
+        ((touched,), False),
+        ((shown(PASSWORD), shown(TOTP)), False),
+        ((shown(PASSWORD), shown(MATRIX)), False),
+    ):
+        assert ({PHR, named} <= set(reached(verified, site))) is earned
+        assert (class_of((named,), verified, site) == named) is earned
+        assert (class_of((PHR,), verified, Assurance()) == PHR) is earned
+        assert class_of((named,), verified, Assurance()) is None
+    assert class_of((), (shown(FIDO2),), site) == MFA
+    assert class_of((), (shown(PASSWORD),), site) == PASSWORD_ACR
+    assert class_of((), (), site) is None

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_mfa.model import PASSWORD, BoundBy, FactorKind, FactorName
+from idp_mfa.model import PASSWORD, Acr, BoundBy, FactorKind, FactorName
 from idp_mfa.policy.conditions import All, HasValue
 from idp_mfa.policy.dated import During, WasBound, WasVerified
 from idp_mfa.policy.load import load
 from idp_mfa.policy.model import (
+    Assurance,
     Enrol,
     Grace,
     Policy,
@@ -105,7 +106,7 @@ rules:
 def test_a_policy_is_read_as_written() -> None:
     text = f"""{ZONES}
   # comment
-assurance: {{ gakunin_aal2: true }}
+assurance: {{ gakunin_aal2: true, refeds_phishing_resistant: "https://refeds.org/x" }}
 rules:
   - name: one
     when: {{ page: [sign-in, desk], not: {{ zone: campus }} }}
@@ -117,7 +118,7 @@ rules:
     assert isinstance(read, Policy)
     assert read.version == hashlib.sha256(text.encode()).hexdigest()
     assert read.source == "p.yaml"
-    assert read.assurance.gakunin_aal2
+    assert read.assurance == Assurance(True, Acr("https://refeds.org/x"))
     factors = frozenset({FactorName("totp"), FactorName("fido2")})
     assert [rule.then for rule in read.rules] == [
         Require(factors, timedelta(seconds=90), 2),
@@ -594,3 +595,34 @@ def flow(tree: object) -> str:
             return "[" + ", ".join(map(flow, tree)) + "]"
         case _:
             return str(tree)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("https://refeds.org/profile/mfa", "must be another class than those known"),
+        ("https://www.gakunin.jp/profile/AAL2", "must be another class than those known"),
+        ("phr", "must be an https address"),
+        ("http://refeds.org/profile/x", "must be an https address"),
+        ("https://refeds.org/ x", "must be an https address"),
+        ("true", "must be an https address"),
+    ],
+)
+def test_the_phishing_resistant_class_is_an_identifier_of_its_own(written: str, said: str) -> None:
+    """A class that weaker sign-ins reach can never take its name, nor it theirs."""
+    top = f"assurance: {{ refeds_phishing_resistant: {written!r} }}"
+    (problem,) = problems(f"version: 1\n{top}\nrules: [{{ name: a, when: {{}}, then: deny }}]\n")
+    assert said in problem
+
+
+def test_a_rule_may_look_at_the_class_that_the_site_filled_in_and_at_no_other() -> None:
+    named = "https://refeds.org/profile/its-second-class"
+    rules = f"rules: [{{ name: a, when: {{ asked: {named!r} }}, then: deny }}]"
+    (problem,) = problems(f"version: 1\n{rules}\n")
+    assert "is not known in `asked`" in problem
+    top = f"assurance: {{ refeds_phishing_resistant: {named!r} }}"
+    assert isinstance(load(f"version: 1\n{top}\n{rules}\n", "p.yaml"), Policy)
+    empty = "assurance: { refeds_phishing_resistant: '' }"
+    read = load(f"version: 1\n{empty}\nrules: [{{ name: a, when: {{}}, then: deny }}]", "p.yaml")
+    assert isinstance(read, Policy)
+    assert read.assurance == Assurance()

@@ -12,6 +12,7 @@ from idp_mfa.policy.assurance import (
     GAKUNIN_AAL2,
     PASSWORD_CLASS,
     PASSWORD_PROTECTED_TRANSPORT,
+    PHISHING_RESISTANT,
     REFEDS_MFA,
     UNSPECIFIED,
 )
@@ -170,6 +171,7 @@ def test_a_subject_that_we_would_have_to_match_is_declined() -> None:
 
 
 AAL2 = Assurance(gakunin_aal2=True)
+PHR = PHISHING_RESISTANT
 SFA = "https://refeds.org/profile/sfa"
 
 
@@ -182,14 +184,17 @@ SFA = "https://refeds.org/profile/sfa"
         ([SFA, REFEDS_MFA], "exact", [REFEDS_MFA]),
         ([SFA], "exact", None),
         ([SFA], "minimum", None),
-        ([GAKUNIN_AAL2], "minimum", [REFEDS_MFA, GAKUNIN_AAL2]),
+        ([GAKUNIN_AAL2], "minimum", [REFEDS_MFA, GAKUNIN_AAL2, PHR]),
         (
             [PASSWORD_PROTECTED_TRANSPORT],
             "minimum",
-            [REFEDS_MFA, GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT],
+            [REFEDS_MFA, GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT, PHR],
         ),
-        ([PASSWORD_PROTECTED_TRANSPORT], "better", [REFEDS_MFA, GAKUNIN_AAL2]),
-        ([REFEDS_MFA], "better", None),
+        ([PASSWORD_PROTECTED_TRANSPORT], "better", [REFEDS_MFA, GAKUNIN_AAL2, PHR]),
+        ([REFEDS_MFA], "better", [PHR]),
+        ([PHR], "better", None),
+        ([PHR], "", [PHR]),
+        ([REFEDS_MFA, PHR], "minimum", [PHR, REFEDS_MFA]),
         ([PASSWORD_CLASS], "maximum", [PASSWORD_CLASS, UNSPECIFIED]),
         (
             [REFEDS_MFA],
@@ -199,9 +204,9 @@ SFA = "https://refeds.org/profile/sfa"
         (
             [REFEDS_MFA, PASSWORD_PROTECTED_TRANSPORT],
             "minimum",
-            [REFEDS_MFA, GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT],
+            [REFEDS_MFA, GAKUNIN_AAL2, PASSWORD_PROTECTED_TRANSPORT, PHR],
         ),
-        ([PASSWORD_PROTECTED_TRANSPORT, GAKUNIN_AAL2], "better", [REFEDS_MFA]),
+        ([PASSWORD_PROTECTED_TRANSPORT, GAKUNIN_AAL2], "better", [REFEDS_MFA, PHR]),
         (
             [PASSWORD_CLASS, GAKUNIN_AAL2],
             "maximum",
