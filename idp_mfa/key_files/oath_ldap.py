@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from idp_mfa.factor import HashAlgorithm, SharedKey
@@ -45,7 +46,7 @@ def _token(entry: Entry, login: str, by_dn: Mapping[str, Entry]) -> Found:
         secret = entry.attributes["oathsecret"][0]
         if b"oathhotptoken" in (one.lower() for one in entry.attributes.get("objectclass", ())):
             raise ValueError("counts its codes: only time-based ones are taken")
-        if secret.lstrip().startswith(b"{") or "oathenckey" in entry.attributes:
+        if _is_encrypted(secret) or "oathenckey" in entry.attributes:
             raise ValueError("its key is encrypted")
         if pointed_to and pointed_to not in by_dn:
             raise ValueError("its parameters are not in the file")
@@ -62,3 +63,11 @@ def _token(entry: Entry, login: str, by_dn: Mapping[str, Entry]) -> Found:
         )
 
     return found_key(entry.dn, login, made)
+
+
+def _is_encrypted(secret: bytes) -> bool:
+    """Whether it is a JWE (RFC 7516 7.2); a key in clear may begin with any octet."""
+    try:
+        return isinstance(json.loads(secret), dict)
+    except ValueError:
+        return False

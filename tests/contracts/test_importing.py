@@ -241,6 +241,7 @@ def test_two_codes_find_a_tokens_time_again(hours: int, desk: Desk) -> None:
     off = timedelta(hours=hours, seconds=13)
     first, second = (oathtool(TOKEN, START + off + timedelta(seconds=60 * n)) for n in (0, 1))
     assert isinstance(answer(desk.token(), second, START), Rejected)
+    desk.now = START + timedelta(seconds=60)
     done = desk.resynchronise(first, second)
     assert isinstance(done, Resynchronised)
     line = desk.audit.lines[-1]

@@ -137,6 +137,13 @@ dn: cn=params,ou=tokens,dc=example,dc=org
 """.encode()
 
 
+def test_a_key_may_begin_with_any_octet() -> None:
+    for first in range(256):
+        secret = base64.b64encode(bytes([first, 0x7B]) + KEY).decode()
+        (found,) = oath_ldap.read(oath(secret=f"oathSecret:: {secret}"), "uid")
+        assert isinstance(found, FoundKey), first
+
+
 def test_an_export_of_oath_ldap() -> None:
     assert oath_ldap.read(oath(), "uid") == (
         FoundKey(
