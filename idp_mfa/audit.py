@@ -82,9 +82,11 @@ TOLD_TO_OWNER = frozenset(
         AuditEvent.SESSION_ENDED,
         AuditEvent.FACTOR_BOUND,
         AuditEvent.FACTOR_RESYNCHRONISED,
+        AuditEvent.FACTOR_REMOVED,
         AuditEvent.KEY_SHOWN,
         AuditEvent.REISSUE_BEGAN,
         AuditEvent.ADDRESS_CHANGED,
+        AuditEvent.PASSCODE_ISSUED,
         AuditEvent.USER_UNLOCKED,
         AuditEvent.USER_RESET,
     }

@@ -22,6 +22,9 @@ from idp_mfa.factor import (
 from idp_mfa.letters import Awaited, Notice
 from idp_mfa.model import (
     ENROLMENT_PASSCODE,
+    NOT_FACTORS,
+    PASSWORD,
+    RECOVERY_CODE,
     Account,
     BoundBy,
     Clock,
@@ -52,7 +55,7 @@ FRESH = timedelta(minutes=5)
 CODE_COUNTS = timedelta(minutes=30)
 """How old a code may be that is used up by being shown: a device is set up with it in hand."""
 _CODES_THAT_BIND = {
-    FactorName("recovery_code"): BoundBy.RECOVERY_CODE,
+    RECOVERY_CODE: BoundBy.RECOVERY_CODE,
     ENROLMENT_PASSCODE: BoundBy.PASSCODE,
 }
 
@@ -77,6 +80,16 @@ class NotAllowed(Enum):
 def has_shown_possession(verified: Iterable[Verification], at: datetime) -> bool:
     """Whether something that the user has was shown in the last minutes (rule 2)."""
     return any(FactorKind.POSSESSION in done.kinds and at - done.at <= FRESH for done in verified)
+
+
+def has_shown_a_factor(verified: Iterable[Verification], at: datetime) -> bool:
+    """Whether anything besides the password was shown in the last minutes, on paper too.
+
+    What the desk handed out is for what it was handed out for.
+    """
+    return any(
+        done.factor not in {PASSWORD, *NOT_FACTORS} and at - done.at <= FRESH for done in verified
+    )
 
 
 def may_bind(

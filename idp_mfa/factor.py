@@ -267,6 +267,15 @@ class Finite(Protocol):
         ...
 
 
+@runtime_checkable
+class Wears(Protocol):
+    """What a factor may have besides: secrets that are weaker the more often they were watched."""
+
+    def is_due(self, credential: Credential, at: datetime) -> bool:
+        """Whether its owner should have a new one drawn."""
+        ...
+
+
 def terms(until: datetime, zone: str | None) -> Mapping[str, str]:
     """What a credential is begun with that is for a while, and for one zone if that is named."""
     written = {"until": until.isoformat()}

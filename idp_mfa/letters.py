@@ -28,6 +28,7 @@ class NoticeKind(Enum):
     RECOVERY_STARTED = "recovery-started"
     NEW_DEVICE = "new-device"
     PASSCODE_ISSUED = "passcode-issued"
+    CODE_USED = "code-used"
 
 
 class CodePurpose(Enum):

@@ -46,6 +46,9 @@ PASSCODE = FactorName("passcode")
 ENROLMENT_PASSCODE = FactorName("enrolment_passcode")
 """A code of the help desk for one set-up."""
 
+RECOVERY_CODE = FactorName("recovery_code")
+"""One of a few codes on paper, for the day when nothing else is at hand."""
+
 REISSUE_ADDRESS = FactorName("reissue_address")
 """The record that holds where a re-issue's code is mailed to; it is no factor."""
 
@@ -276,7 +279,8 @@ class AuthnRequest:
 
     ``resume`` is the path prefix at which the face fetches the finished transaction;
     ``context`` is the face's own and is carried unread. ``acr_values`` lists the classes of which
-    one must be reached, best first; empty means that none was asked for.
+    one must be reached, best first; empty means that none was asked for. ``first`` is asked before
+    other factors where it is offered: it is what somebody has at hand.
     """
 
     service: Service
@@ -288,6 +292,7 @@ class AuthnRequest:
     is_passive: bool = False
     max_age: timedelta | None = None
     login_hint: str | None = None
+    first: FactorName | None = None
 
     def fresh_after(self, began_at: datetime) -> datetime | None:
         """What was shown before this moment does not count for a sign-in that began then.

@@ -7,11 +7,17 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from flask import Response
+from flask import Response, request
 
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.browser import Browser, Route, csrf_of
-from idp_mfa.enrolment import NotAllowed, Onsite, may_bind, may_replace
+from idp_mfa.enrolment import (
+    NotAllowed,
+    Onsite,
+    has_shown_a_factor,
+    may_bind,
+    may_replace,
+)
 from idp_mfa.mailed_codes import Asker
 from idp_mfa.model import (
     PORTAL,
@@ -46,6 +52,8 @@ from idp_mfa.signin.service import SignIn
 
 RESUME = "/portal/answer"
 """Where a sign-in for one of our pages is fetched."""
+FIRST = "first"
+"""What an address of ours may name: the factor to ask first, if it is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,14 @@ class Onward:
 
     name: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """Where a factor is set up, and the step by which an open sign-in leads there."""
+
+    step: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,15 @@ class OwnPages:
                 return self.begin(page)
             case never:
                 assert_never(never)
+
+    def with_a_factor(self, page: Page) -> Admitted | Response:
+        """Whoever may open the page and showed a factor just now, whatever a policy says."""
+        admitted = self.admitted(page)
+        if isinstance(admitted, Response):
+            return admitted
+        if has_shown_a_factor(admitted.session.verified, self.clock()):
+            return admitted
+        return self.refused(page, replace(admitted.because, cause=Cause.FRESHNESS), None)
 
     def acting(self, page: Page, back: str) -> Admitted | Response:
         """The same for a form: one that our page did not send leads back to it."""
@@ -268,9 +293,16 @@ class OwnPages:
         return csrf_of(cookie) if cookie else ""
 
     def request(self, page: Page) -> AuthnRequest:
-        """What a page of ours asks of the sign-in."""
+        """What a page of ours asks of the sign-in; its address may say what to ask first."""
         context = {"path": self._path} if self._path else {}
-        return AuthnRequest(self._service, page, resume=RESUME, context=context)
+        first = request.args.get(FIRST)
+        return AuthnRequest(
+            self._service,
+            page,
+            resume=RESUME,
+            context=context,
+            first=None if first is None else FactorName(first[:64]),
+        )
 
     def replacing(self, factor: FactorName, onsite: Onsite) -> Admitted | None:
         """Whoever may put a new key in the old one's place here and now, by the password alone."""

@@ -18,7 +18,16 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from idp_mfa.diagnosis import left, retired, with_purge
-from idp_mfa.factor import Enrolment, Factor
+from idp_mfa.factor import (
+    Challenge,
+    Enrolment,
+    Factor,
+    Rejected,
+    Rejection,
+    Response,
+    StepSpend,
+    step_key,
+)
 from idp_mfa.letters import Awaited, CodePurpose, Notice, NoticeKind
 from idp_mfa.mailed_codes import Ask, Asker, MailedCodes, Matched, NotMatched, Sent
 from idp_mfa.model import (
@@ -30,6 +39,7 @@ from idp_mfa.model import (
     CredentialState,
     FactorName,
     Randomness,
+    Verification,
 )
 from idp_mfa.ports import (
     Change,
@@ -207,6 +217,28 @@ class Recoveries:
         with suppress(Unavailable):
             self.store.clear(self.codes.throttle.of_factors(account.user.id))
         return Reissued(fresh, fresh.credential.bound_at + SHOWN_FOR)
+
+    def prove(
+        self, account: Account, asker: Asker, response: Response
+    ) -> Verification | Rejected | NotBegun | Throttled:
+        """A code shows that the new key is in a device; it is used up, as at any sign-in."""
+        stage = self.stage(account, asker)
+        if not isinstance(stage, Reissued):
+            return NotBegun.NOT_BEGUN
+        key = stage.enrolment.credential
+        reserved = self.store.reserve(self.codes.throttle.enrolment(key.id))
+        if isinstance(reserved, Throttled):
+            return reserved
+        answer = self.factors[TOTP].verify(Challenge(TOTP), response, (key,), self.clock())
+        if isinstance(answer, Rejected):
+            return answer
+        spend = answer.spend
+        if not isinstance(spend, StepSpend):
+            raise TypeError("a one-time code is used up by its time step")
+        step = step_key(account.user.id, spend.credential_id)
+        if not self.store.raise_to(step, spend.number, spend.remembered, step=spend.length):
+            return Rejected(Rejection.ALREADY_USED, answer.retry_in)
+        return answer.verification
 
     # -- inside ------------------------------------------------------------------------------
 

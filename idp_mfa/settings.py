@@ -24,7 +24,7 @@ from idp_mfa.client_address import TrustedProxies, is_loopback
 from idp_mfa.directory.options import LdapOptions, SqliteOptions
 from idp_mfa.enrolment import Onsite
 from idp_mfa.mail.options import MailOptions
-from idp_mfa.model import FactorName
+from idp_mfa.model import RECOVERY_CODE, FactorName
 from idp_mfa.passkeys import Fido2Options
 from idp_mfa.saml.options import SamlOptions
 from idp_mfa.session import SessionLimits
@@ -149,7 +149,7 @@ class Settings:
     factors: tuple[FactorName, ...] = (
         FactorName("fido2"),
         FactorName("totp"),
-        FactorName("recovery_code"),
+        RECOVERY_CODE,
     )
     totp: TotpOptions = field(default_factory=TotpOptions)
     fido2: Fido2Options = field(default_factory=Fido2Options)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from idp_mfa.factor import Factor
-from idp_mfa.model import Account, FactorKind, FactorName
+from idp_mfa.model import Account, Credential, FactorKind, FactorName
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,13 @@ class StandingAlone:
     def may_begin(self, account: Account, name: FactorName) -> bool:
         """Whether somebody may set this one up, with what they have."""
         return self.stands(name) or self.enough(account, but=name)
+
+    def may_remove(self, account: Account, credential: Credential) -> bool:
+        """Whether somebody has one that stands alone besides."""
+        return any(
+            one.id != credential.id and self.stands(one.factor)
+            for one in account.credentials.active
+        )
 
     def enough(self, account: Account, *, but: FactorName) -> bool:
         """Whether somebody has one that stands alone, this one left aside."""

@@ -73,6 +73,8 @@ def users(default: Path, folder: Path | None, as_json: bool) -> None:
     for card in everybody:
         key = card.totp_key or "no factor yet"
         click.echo(f"{card.user:7}{card.password:13}{key:34}{', '.join(card.groups)}")
+        if card.pictures:
+            click.echo(f"{'':7}image matrix: {', '.join(card.pictures)}")
 
 
 @demo.command()
@@ -134,6 +136,7 @@ def _introduce(running: Running, wish: Wish) -> None:
         *(
             f"    {card.user:7}{', '.join(card.groups):28}"
             f"{'TOTP' if card.totp_key else 'no factor yet'}"
+            f"{', image matrix' if card.pictures else ''}"
             for card in running.cards
         ),
         "",
@@ -147,6 +150,8 @@ def _introduce(running: Running, wish: Wish) -> None:
             "    3. On the service's page choose “on campus”, log out and sign in again:",
             "       no code is asked. “Ask MFA” asks for one all the same.",
             f"    4. Be bob, on campus, at {running.identity_provider}/ and set up a first factor.",
+            "    5. Be dave, off campus, and choose “Use another method”: the image matrix. His",
+            f"       pictures, whose figures are typed in this order: {_command(wish)} users",
         ]
     else:
         lines += [

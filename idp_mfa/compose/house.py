@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flask import Flask
 
 from idp_mfa.browser import Browser
+from idp_mfa.code_errors import CodeErrors
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.image_matrix import NAME as MATRIX
 from idp_mfa.factors.image_matrix import ImageMatrix
@@ -19,18 +20,19 @@ from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
 from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.model import FactorName, Page
-from idp_mfa.own_pages import OwnPages, portal_service
+from idp_mfa.own_pages import OwnPages, SetUp, portal_service
 from idp_mfa.policy.in_force import SHOWN, Origin
 from idp_mfa.ports import Unavailable
 from idp_mfa.saml.endpoints import SamlEndpoints
 from idp_mfa.saml.face import SamlParts
 from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.requests import RESUME
+from idp_mfa.set_ups import SetUps
 from idp_mfa.settings import Settings
-from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
+from idp_mfa.web.fido2 import NEW as NEW_PASSKEY
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
 from idp_mfa.web.fido2 import Fido2Pages
 from idp_mfa.web.health import Health
@@ -40,8 +42,10 @@ from idp_mfa.web.network import Looks, NetworkPage
 from idp_mfa.web.portal import PortalPages
 from idp_mfa.web.reissue import ReissuePages
 from idp_mfa.web.reissue_address import AddressPages
+from idp_mfa.web.removal import RemovalPages
 from idp_mfa.web.set_up import SetUpPages
 from idp_mfa.web.signin import SignInPages
+from idp_mfa.web.totp import PAGE as TOTP_PAGE
 from idp_mfa.web.totp import TotpPages
 
 if TYPE_CHECKING:
@@ -53,7 +57,14 @@ from idp_mfa.compose.use_cases import UseCases
 _LOG = logging.getLogger("idp_mfa")
 T = TypeVar("T")
 PortalFace = (
-    PortalPages | TotpPages | ReissuePages | AddressPages | Fido2Pages | SetUpPages | MatrixPages
+    PortalPages
+    | TotpPages
+    | ReissuePages
+    | AddressPages
+    | Fido2Pages
+    | SetUpPages
+    | MatrixPages
+    | RemovalPages
 )
 
 
@@ -146,6 +157,7 @@ class House(UseCases):
             clock=self.checked_clock,
             issuer=issuer,
             reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
+            set_ups=self._set_ups(),
             answers={RESUME: saml.answered},
         )
         network = NetworkPage(
@@ -177,15 +189,17 @@ class House(UseCases):
         )
         by_mail = (Page.PORTAL_REISSUE, Page.PORTAL_MAIL)
         portal = PortalPages(
-            pages,
-            self.sign_in,
-            self.sessions,
-            (*offered, *by_mail) if mails else offered,
-            {
+            pages=pages,
+            signin=self.sign_in,
+            sessions=self.sessions,
+            offered=(*offered, *by_mail) if mails else offered,
+            more={
                 **({} if self.passkeys is None else {"fido2": PASSKEYS}),
                 **({} if MATRIX not in self.factors else {"matrix": MATRIX_PAGE}),
                 **{_TILES.get(one, one): path for one, path in self._set_up_at().items()},
             },
+            factors=self.factors,
+            set_ups=self._set_ups().values(),
         )
         totp = TotpPages(
             pages=pages,
@@ -198,36 +212,43 @@ class House(UseCases):
             issuer=issuer,
             onsite=self.settings.onsite,
         )
-        standing = StandingAlone(self.factors, self.alone)
+        set_ups = SetUps(pages, self.sessions, self.enrolments, self.standing)
         others = (
-            SetUpPages(
-                pages=pages,
-                sessions=self.sessions,
-                enrolments=self.enrolments,
-                factor=self.factors[name],
-                standing=standing,
-                path=path,
-                name=f"portal.{_TILES.get(name, name)}",
-            )
+            SetUpPages(set_ups, self.factors[name], path, f"portal.{_TILES.get(name, name)}")
             for name, path in self._set_up_at().items()
         )
-        faces: tuple[PortalFace, ...] = (portal, totp, *others)
+        removal = RemovalPages(set_ups, {FIDO2: PASSKEYS})
+        faces: tuple[PortalFace, ...] = (portal, totp, removal, *others)
         if self.passkeys is not None:
             faces = (*faces, Fido2Pages(pages, self.passkeys, self.settings.rp_id))
         matrix = self.factors.get(MATRIX)
         if isinstance(matrix, ImageMatrix):
-            shown = MatrixPages(
-                pages=pages,
-                sessions=self.sessions,
-                enrolments=self.enrolments,
-                matrix=matrix,
-                standing=standing,
-            )
-            faces = (*faces, shown)
+            faces = (*faces, MatrixPages(set_ups, matrix))
         if not mails:
             return faces
-        reissue = ReissuePages(pages, self.recoveries, issuer, self.settings.onsite)
+        reissue = ReissuePages(
+            pages=pages,
+            sessions=self.sessions,
+            recoveries=self.recoveries,
+            errors=CodeErrors(self.factors[TOTP], issuer, pages.clock, pages.browser.day),
+            issuer=issuer,
+            onsite=self.settings.onsite,
+        )
         return (*faces, reissue, AddressPages(pages, self.reissue_addresses))
+
+    def _set_ups(self) -> Mapping[FactorName, SetUp]:
+        """Where a sign-in leads that waits for a factor: those that stand alone, codes first."""
+        matrix = {MATRIX: MATRIX_PAGE} if MATRIX in self.factors else {}
+        passkeys = {} if self.passkeys is None else {FIDO2: NEW_PASSKEY}
+        stands = self.standing.stands
+        return {
+            TOTP: SetUp("set-up", TOTP_PAGE),
+            **{
+                name: SetUp(f"set-up-{_TILES.get(name, name)}", path)
+                for name, path in {**passkeys, **matrix, **self._set_up_at()}.items()
+                if stands(name)
+            },
+        }
 
     def _set_up_at(self) -> Mapping[FactorName, str]:
         """Where those factors are set up that need no pages of their own."""

@@ -36,6 +36,7 @@ from idp_mfa.services import Services
 from idp_mfa.session import Sessions
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.service import SignIn
+from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ class UseCases(Adapters):
     def alone(self) -> frozenset[FactorName]:
         """The factors of no possession that may be somebody's only one."""
         return frozenset({MATRIX}) if self.settings.image_matrix.only_factor else frozenset()
+
+    @cached_property
+    def standing(self) -> StandingAlone:
+        """Which factors somebody may have and no other."""
+        return StandingAlone(self.factors, self.alone)
 
     @cached_property
     def postman(self) -> Postman | None:
@@ -179,7 +185,12 @@ class UseCases(Adapters):
             return None
         return Passkeys(
             factor=factor,
-            kinds={name: one.may_show for name, one in self.factors.items()},
+            # What may not stand alone is nobody's last factor here either.
+            kinds={
+                name: one.may_show
+                for name, one in self.factors.items()
+                if self.standing.stands(name)
+            },
             credentials=self.watched,
             store=self.store,
             outbox=self.outbox,

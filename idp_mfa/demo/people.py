@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from idp_mfa.directory.sqlite import NewPerson, SqliteDirectory
+from idp_mfa.factor import Factor
+from idp_mfa.factors.image_matrix import NAME as MATRIX
+from idp_mfa.factors.image_matrix import ImageMatrix
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp, code_at, next_code_in
 from idp_mfa.model import (
@@ -16,8 +20,10 @@ from idp_mfa.model import (
     Credential,
     CredentialId,
     CredentialState,
+    FactorName,
     Randomness,
 )
+from idp_mfa.pictures import by_id
 from idp_mfa.ports import Change
 
 DOMAIN = "example.ac.jp"
@@ -25,12 +31,12 @@ DOMAIN = "example.ac.jp"
 
 @dataclass(frozen=True, slots=True)
 class DemoPerson:
-    """Somebody to sign in as; who ``has_totp`` starts with a key."""
+    """Somebody to sign in as, and the factors that are there at the start."""
 
     login: str
     affiliations: tuple[str, ...]
     groups: frozenset[str]
-    has_totp: bool = True
+    factors: tuple[FactorName, ...] = (TOTP,)
 
     @property
     def password(self) -> str:
@@ -40,8 +46,8 @@ class DemoPerson:
 
 PEOPLE = (
     DemoPerson("alice", ("student", "member"), frozenset({"student"})),
-    DemoPerson("bob", ("student", "member"), frozenset({"student"}), has_totp=False),
-    DemoPerson("dave", ("staff", "member"), frozenset({"staff"})),
+    DemoPerson("bob", ("student", "member"), frozenset({"student"}), ()),
+    DemoPerson("dave", ("staff", "member"), frozenset({"staff"}), (TOTP, MATRIX)),
     DemoPerson("helen", ("staff", "member"), frozenset({"staff", "help-desk"})),
     DemoPerson("ivan", ("staff", "member"), frozenset({"staff", "identity-admins"})),
     DemoPerson("olga", ("staff", "member"), frozenset({"staff", "service-owners"})),
@@ -50,12 +56,16 @@ PEOPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a newcomer needs to sign in as somebody; without a TOTP key ``totp_key`` is None."""
+    """What a newcomer needs to sign in as somebody; None where there is no such factor.
+
+    ``pictures`` are those of the image matrix, in their order, by their English names.
+    """
 
     user: str
     password: str
     groups: tuple[str, ...]
     totp_key: str | None
+    pictures: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,13 @@ class PresentCode:
     changes_in: timedelta
 
 
-def settle(directory: SqliteDirectory, totp: Totp, *, clock: Clock, randomness: Randomness) -> None:
+def settle(
+    directory: SqliteDirectory,
+    factors: Mapping[FactorName, Factor],
+    *,
+    clock: Clock,
+    randomness: Randomness,
+) -> None:
     """Everybody is there; what they changed in an earlier run stays."""
     for person in PEOPLE:
         added = directory.add_user(
@@ -84,9 +100,10 @@ def settle(directory: SqliteDirectory, totp: Totp, *, clock: Clock, randomness: 
                 },
             )
         )
-        account = directory.find(person.login)
-        if added is not None and person.has_totp and account is not None:
-            _bind(directory, totp, account, clock=clock, randomness=randomness)
+        for name in person.factors if added is not None else ():
+            account = directory.find(person.login)
+            if account is not None:
+                _bind(directory, factors[name], account, clock=clock, randomness=randomness)
 
 
 def cards(directory: SqliteDirectory, totp: Totp) -> tuple[Card, ...]:
@@ -97,6 +114,7 @@ def cards(directory: SqliteDirectory, totp: Totp) -> tuple[Card, ...]:
             person.password,
             tuple(sorted(person.groups)),
             _key(totp, directory.find(person.login)),
+            _pictures(directory.find(person.login)),
         )
         for person in PEOPLE
     )
@@ -120,9 +138,17 @@ def _key(totp: Totp, account: Account | None) -> str | None:
     return None
 
 
+def _pictures(account: Account | None) -> tuple[str, ...] | None:
+    if account is None:
+        return None
+    for credential in account.credentials.of(MATRIX):
+        return tuple(by_id()[one].name("en") for one in ImageMatrix().pattern(credential))
+    return None
+
+
 def _bind(
     directory: SqliteDirectory,
-    totp: Totp,
+    factor: Factor,
     account: Account,
     *,
     clock: Clock,
@@ -131,15 +157,15 @@ def _bind(
     now = clock()
     empty = Credential(
         id=CredentialId(base64.b32encode(randomness(10)).decode().lower()),
-        factor=TOTP,
+        factor=factor.name,
         state=CredentialState.UNFINISHED,
-        label=f"{totp.issuer}({now:%Y-%m})",
+        label=f"Demo({now:%Y-%m})",
         bound_at=now,
         bound_by=BoundBy.IMPORT,
         generation=1,
         secret={},
     )
-    begun = totp.begin_enrolment(account.user, empty, randomness).credential
+    begun = factor.begin_enrolment(account.user, empty, randomness).credential
     # No code is spent on it: the first one that a newcomer reads must work.
     active = replace(begun, state=CredentialState.ACTIVE)
     directory.change(account.user.id, account.credentials, (Change(None, active),))

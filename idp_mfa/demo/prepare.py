@@ -77,7 +77,7 @@ def prepare(folder: Path, *, base: str, service: str | None, store: str) -> Prep
     house = demo.house
     # The store stops and starts with the demo; nobody waits a minute for it.
     house.store.trust_as_whole()
-    settle(demo.directory, demo.totp, clock=house.clock, randomness=house.randomness)
+    settle(demo.directory, house.factors, clock=house.clock, randomness=house.randomness)
     if is_new:
         _live_through_a_day(demo)
     environment = {

@@ -76,7 +76,10 @@ class ImageMatrix:
         return Challenge(
             NAME,
             {"credential": credential.id, "number": credential.secret["number"]},
-            board(credential, f"question {credential.secret['number']}"),
+            {
+                **board(credential, f"question {credential.secret['number']}"),
+                "due": self._due_from(credential).isoformat(),
+            },
         )
 
     def verify(
@@ -176,7 +179,10 @@ class ImageMatrix:
 
     def is_due(self, credential: Credential, at: datetime) -> bool:
         """Whether somebody may have watched often enough."""
-        return not self.left(credential) or at - credential.bound_at >= self.age
+        return at >= self._due_from(credential)
+
+    def _due_from(self, credential: Credential) -> datetime:
+        return credential.bound_at + (self.age if self.left(credential) else timedelta())
 
 
 def board(credential: Credential, name: str) -> Mapping[str, str]:

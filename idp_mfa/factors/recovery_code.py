@@ -29,6 +29,7 @@ from idp_mfa.factor import (
 from idp_mfa.model import (
     ENROLMENT_PASSCODE,
     PASSCODE,
+    RECOVERY_CODE,
     Credential,
     CredentialState,
     FactorKind,
@@ -38,7 +39,7 @@ from idp_mfa.model import (
     Verification,
 )
 
-NAME = FactorName("recovery_code")
+NAME = RECOVERY_CODE
 LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Thirty-two, five bits each, without those that are taken for another."""
 _LENGTH = 15

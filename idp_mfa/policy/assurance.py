@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from idp_mfa.model import Acr, Amr, FactorKind, FactorName, Verification
+from idp_mfa.model import (
+    RECOVERY_CODE,
+    Acr,
+    Amr,
+    FactorKind,
+    FactorName,
+    Verification,
+)
 from idp_mfa.policy.model import Assurance
 
 PHISHING_RESISTANT = Acr("phr")
@@ -24,7 +31,7 @@ SHIPPED_FACTORS: Mapping[FactorName, frozenset[FactorKind]] = {
     FactorName("totp"): frozenset({FactorKind.POSSESSION}),
     FactorName("fido2"): frozenset({FactorKind.POSSESSION, FactorKind.KNOWLEDGE}),
     FactorName("image_matrix"): frozenset({FactorKind.KNOWLEDGE}),
-    FactorName("recovery_code"): frozenset(),
+    RECOVERY_CODE: frozenset(),
     FactorName("passcode"): frozenset(),
     FactorName("enrolment_passcode"): frozenset(),
 }
@@ -83,6 +90,13 @@ def kinds_asked(acr_values: Iterable[Acr], assurance: Assurance) -> int | None:
     asked = frozenset(acr_values)
     takes = [level.kinds for level in levels(assurance) if level.acr in asked]
     return min(takes, default=None if asked else 0)
+
+
+def factors_asked(acr_values: Iterable[Acr], assurance: Assurance) -> frozenset[FactorName]:
+    """The factors of which one is needed for any of the classes; empty where others would do."""
+    asked = frozenset(acr_values)
+    takes = [level.one_of for level in levels(assurance) if level.acr in asked]
+    return frozenset[FactorName]().union(*takes) if all(takes) else frozenset()
 
 
 def kinds_of(verified: Iterable[Verification]) -> frozenset[FactorKind]:

@@ -205,6 +205,7 @@ def _request_to_json(request: AuthnRequest) -> Json:
         "is_passive": request.is_passive,
         "max_age": None if request.max_age is None else request.max_age.total_seconds(),
         "login_hint": request.login_hint,
+        "first": request.first,
     }
 
 
@@ -227,4 +228,6 @@ def _request_from_json(value: Json) -> AuthnRequest:
         value["is_passive"],
         None if value["max_age"] is None else timedelta(seconds=value["max_age"]),
         value["login_hint"],
+        # Sign-ins of a node that knew no such wish are still open.
+        None if value.get("first") is None else FactorName(value["first"]),
     )

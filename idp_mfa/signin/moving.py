@@ -13,12 +13,22 @@ from idp_mfa.factor import (
     Challenge,
     CounterSpend,
     CredentialSpend,
-    Spend,
+    Finite,
     StepSpend,
     step_key,
     use_key,
 )
-from idp_mfa.model import Account, FactorName, Refusal, Seen, User, Verification
+from idp_mfa.letters import Awaited, LetterId, Notice, NoticeKind
+from idp_mfa.model import (
+    Account,
+    AuthnRequest,
+    Credential,
+    FactorName,
+    Refusal,
+    Seen,
+    User,
+    Verification,
+)
 from idp_mfa.policy.model import Decision
 from idp_mfa.ports import Change, ChangeAnswer
 from idp_mfa.signin.choosing import first_of
@@ -73,7 +83,7 @@ class Moves:
         if proof is not None:
             decision = judge.for_record()
             self.parts.record(proof, before, seen, account.user.id, decision=decision)
-        state = self._first_question(state, account, judge, seen)
+        state = self._first_question(state, account, judge, before.request, seen)
         if state == before.state and draft is None:
             return At(before)
         after = self.transactions.swap(before, replace(draft or before, state=state))
@@ -143,9 +153,9 @@ class Moves:
         )
         return Stale(self.transactions.load(before.id) or before) if after is None else At(after)
 
-    def spent(self, account: Account, spend: Spend) -> bool:
+    def spent(self, found: Transaction, account: Account, accepted: Accepted, seen: Seen) -> bool:
         """Whether a right answer could be used up: the store or the directory closes the race."""
-        match spend:
+        match accepted.spend:
             case None:
                 return True
             case StepSpend(credential_id, number, remembered, length):
@@ -160,9 +170,11 @@ class Moves:
                     step_key(account.user.id, credential_id), number, remembered
                 )
             case CredentialSpend(old, new):
+                told = self._notice_of_use(found, account, old, new, seen)
                 answer = self.parts.credentials.change(
                     account.user.id, account.credentials, (Change(old, new),)
                 )
+                self._settle(told, answer)
                 return answer is ChangeAnswer.DONE
             case never:
                 assert_never(never)
@@ -175,11 +187,44 @@ class Moves:
         kept = json.dumps({**accepted.noted, "at": done.at.isoformat()}).encode()
         self.parts.store.put(use_key(account.user.id, done.credential_id), kept, _USE_REMEMBERED)
 
-    def _first_question(self, state: State, account: Account, judge: Judge, seen: Seen) -> State:
+    def _notice_of_use(
+        self,
+        found: Transaction,
+        account: Account,
+        old: Credential,
+        new: Credential | None,
+        seen: Seen,
+    ) -> LetterId | None:
+        """One of a few that somebody keeps for the worst is gone: its owner has to hear of it."""
+        factor: object = self.parts.factors.get(old.factor)
+        if new is None or not isinstance(factor, Finite):
+            return None
+        notice = Notice(
+            NoticeKind.CODE_USED,
+            account.user.id,
+            self.parts.clock(),
+            seen,
+            found.reference,
+            about=old.label,
+        )
+        return self.parts.outbox.intend(notice, Awaited(new.id, new.generation))
+
+    def _settle(self, told: LetterId | None, answer: ChangeAnswer) -> None:
+        if told is None:
+            return
+        if answer is ChangeAnswer.DONE:
+            self.parts.outbox.release(told, self.parts.clock())
+        else:
+            self.parts.outbox.done(told)
+
+    def _first_question(
+        self, state: State, account: Account, judge: Judge, request: AuthnRequest, seen: Seen
+    ) -> State:
         # The preferred factor is asked at once; the others stay one step away.
         if not isinstance(state, AwaitChoice):
             return state
-        factor = first_of(state.offered, self.parts.kinds, self.parts.preference, seen)
+        wished = request.first if request.first in state.offered else None
+        factor = wished or first_of(state.offered, self.parts.kinds, self.parts.preference, seen)
         asked = advance(state, FactorChosen(self.ask(factor, account)), judge)
         return state if isinstance(asked, OutOfTurn) else asked
 

@@ -68,7 +68,7 @@ class Stale:
 class SetAside:
     """It waits for a page of ours; ``cookies`` hold the session of what was shown in it.
 
-    Without a session the policy asks for more than that before the page may be opened.
+    The policy may ask for more than that before the page can be opened.
     """
 
     transaction: Transaction

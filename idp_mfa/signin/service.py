@@ -130,6 +130,9 @@ class SignIn:
         if isinstance(found.state, AwaitEnrolment):
             resumed = self._waiting.resumed(found, found.state, session_cookie, seen)
             return At(resumed.transaction)
+        choice = choice_of(found)
+        if choice is not None:
+            return At(self._waiting.proved(found, choice, session_cookie, seen).transaction)
         if not isinstance(found.state, AwaitIdentity):
             return At(found)
         request = found.request
@@ -302,7 +305,7 @@ class SignIn:
         answer = parts.factors[factor].verify(
             state.challenge, response, parts.usable(account, factor, seen), parts.clock()
         )
-        if isinstance(answer, Accepted) and not self._moves.spent(account, answer.spend):
+        if isinstance(answer, Accepted) and not self._moves.spent(found, account, answer, seen):
             copied = isinstance(answer.spend, CounterSpend)
             why = Rejection.COPIED if copied else Rejection.ALREADY_USED
             answer = Rejected(why, answer.retry_in)

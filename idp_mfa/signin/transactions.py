@@ -91,6 +91,10 @@ class Transactions:
             return before
         return self.swap(before, replace(before, deadline=deadline))
 
+    def was_set_aside(self, transaction: Transaction) -> bool:
+        """Whether it has more time than one that nobody left for a page of ours."""
+        return transaction.deadline > transaction.began_at + self._limits.lifetime
+
     def swap(self, before: Transaction, after: Transaction) -> Transaction | None:
         """Move it: what now stands there, or None if somebody else was first."""
         moved = replace(after, version=before.version + 1)

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from idp_mfa.audit import AuditEvent
 from idp_mfa.model import AuthnRequest, Refusal, Seen, TransactionId, User
 from idp_mfa.policy.model import Deny, Permit
-from idp_mfa.session import counting
-from idp_mfa.signin.flow import AwaitEnrolment, Enrolled, Rejudged
+from idp_mfa.session import carried, counting
+from idp_mfa.signin.flow import (
+    AwaitChoice,
+    AwaitEnrolment,
+    Enrolled,
+    FactorChosen,
+    FactorVerified,
+    Rejudged,
+)
 from idp_mfa.signin.moving import Moves
 from idp_mfa.signin.outcomes import At, BrowserCookies, PageDenied, SetAside, Stale
 from idp_mfa.signin.parts import SignInParts
@@ -53,8 +60,6 @@ class Waiting:
             page=page.page.value,
             admitted=admitted,
         )
-        if not admitted:
-            return SetAside(after, BrowserCookies())
         _, cookie = self.parts.sessions.establish(
             cookies.session, user, verified, shared_computer=found.shared_computer
         )
@@ -88,3 +93,34 @@ class Waiting:
             return At(self.moves.end(found, Refusal.ACCOUNT, seen))
         event = Enrolled(max(bound, key=lambda done: done.at)) if bound else Rejudged()
         return self.moves.move(found, event, account, seen)
+
+    def proved(
+        self, found: Transaction, choice: AwaitChoice, session_cookie: str | None, seen: Seen
+    ) -> At | Stale:
+        """Somebody is back at a sign-in that asks for what they showed meanwhile on a page of ours.
+
+        Only what was shown since this sign-in began counts: as if it had been shown here.
+        """
+        recognised = (
+            self.recognition.session(session_cookie)
+            if self.transactions.was_set_aside(found)
+            else None
+        )
+        if recognised is None or recognised.account.user.id != choice.user.id:
+            return At(found)
+        account = recognised.account
+        shown = [
+            done
+            for done in carried(recognised.session.verified, found.request.page)
+            if done.factor in choice.offered
+            and done.credential_id is not None
+            and done.at >= found.began_at
+        ]
+        if not shown or not counting(choice.verified, account):
+            return At(found)
+        done = max(shown, key=lambda one: one.at)
+        asked = FactorChosen(self.moves.ask(done.factor, account))
+        moved = self.moves.move(found, asked, account, seen)
+        if isinstance(moved, Stale):
+            return moved
+        return self.moves.move(moved.transaction, FactorVerified(done), account, seen)

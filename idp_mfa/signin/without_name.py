@@ -66,7 +66,7 @@ class WithoutName:
         answer = self.factor.verify(asked, response, own, parts.clock())
         if not isinstance(answer, Accepted):
             return self._rejected(found, account, seen, answer.detail or answer.why.value)
-        if not self.moves.spent(account, answer.spend):
+        if not self.moves.spent(found, account, answer, seen):
             return self._rejected(found, account, seen, "copied")
         parts.store.refund(taken)
         self.moves.note(account, answer)

@@ -92,6 +92,7 @@ class Fido2Pages:
             options=begun.shown["options"],
             touch=self._touch(),
             replaces=request.form.get("replaces", ""),
+            onward=self._pages.onward(admitted.account.user),
             action=f"{PAGE}/complete",
             list_url=PAGE,
             csrf=self._pages.csrf(),
@@ -232,6 +233,7 @@ class Fido2Pages:
             shared_computer=admitted.session.shared_computer,
             error=problem,
             action=f"{PAGE}/begin",
+            onward=self._pages.onward(admitted.account.user),
             list_url=PAGE,
             csrf=self._pages.csrf(),
         )

@@ -1,25 +1,21 @@
-"""The image matrix in the portal: drawn, practised, seen, changed and removed."""
+"""The image matrix in the portal: drawn, practised, seen and changed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
-from flask import Response, render_template, request
+from flask import Response, request
 
-from idp_mfa import factor as contract
-from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Route, road
-from idp_mfa.enrolment import FRESH, Bound, Enrolments, NotBound
+from idp_mfa.enrolment import FRESH, Bound, NotBound
 from idp_mfa.factor import Factor, Rejected, Rejection
-from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import PASSWORD, BoundBy, Cause, Credential, Page, Reference
-from idp_mfa.own_pages import OwnPages
-from idp_mfa.ports import ChangeAnswer, Throttled
-from idp_mfa.session import Sessions
+from idp_mfa.model import PASSWORD, BoundBy, Cause, Credential, Page
+from idp_mfa.ports import Throttled
+from idp_mfa.set_ups import REMOVAL, SetUps
 from idp_mfa.signin.outcomes import Admitted
-from idp_mfa.standing_alone import StandingAlone
 
 PAGE = "/portal/matrix"
 _PATTERN = f"{PAGE}/pattern"
@@ -56,21 +52,13 @@ class Matrix(Factor, Protocol):
 class MatrixPages:
     """Seeing and changing it takes any factor of the last minutes, the matrix too (SUMS 8)."""
 
-    def __init__(
-        self,
-        *,
-        pages: OwnPages,
-        sessions: Sessions,
-        enrolments: Enrolments,
-        matrix: Matrix,
-        standing: StandingAlone,
-    ) -> None:
-        self._pages = pages.at(PAGE)
-        self._browser = pages.browser
-        self._sessions = sessions
-        self._enrolments = enrolments
+    def __init__(self, set_ups: SetUps, matrix: Matrix) -> None:
+        self._set_ups = set_ups
+        self._pages = set_ups.pages.at(PAGE)
+        self._browser = set_ups.pages.browser
+        self._enrolments = set_ups.enrolments
+        self._standing = set_ups.standing
         self._matrix = matrix
-        self._standing = standing
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
@@ -79,7 +67,6 @@ class MatrixPages:
             "first": self.first,
             "complete": self.complete,
             "practise": self.practise,
-            "remove": self.remove,
         }
         return (
             *road(PAGE, "portal.matrix", self.page, steps),
@@ -106,9 +93,8 @@ class MatrixPages:
             pattern=self._matrix.pattern(credential),
             since=credential.bound_at,
             due=self._matrix.is_due(credential, self._pages.clock()),
-            last=not self._standing.enough(allowed.account, but=self._matrix.name),
             begin_action=f"{PAGE}/begin",
-            remove_action=f"{PAGE}/remove",
+            remove_url=REMOVAL,
             practice_url=f"{PAGE}/practice",
             csrf=self._pages.csrf(),
         )
@@ -147,12 +133,8 @@ class MatrixPages:
         if isinstance(allowed, Response):
             return allowed
         admitted, bound_by = allowed
-        name = self._matrix.name
-        if self._enrolments.under_way(admitted.account, name) is None:
-            self._pages.record(
-                AuditEvent.ENROLMENT_BEGAN, admitted, self._pages.reference(), factor=name
-            )
-            self._enrolments.begin(admitted.account, name, bound_by, self._label())
+        if self._enrolments.under_way(admitted.account, self._matrix.name) is None:
+            self._set_ups.begin(admitted, self._matrix.name, bound_by)
         return self._browser.see_other(_PATTERN)
 
     def pattern(self) -> Response:
@@ -195,26 +177,14 @@ class MatrixPages:
         if isinstance(allowed, Response):
             return allowed
         admitted, bound_by = allowed
-        account, reference, name = admitted.account, self._pages.reference(), self._matrix.name
-        begun = self._enrolments.under_way(account, name)
+        begun = self._enrolments.under_way(admitted.account, self._matrix.name)
         if begun is None:
             return self._back()
-        done = self._enrolments.complete(
-            account,
-            name,
-            bound_by,
-            contract.Response(dict(request.form.items())),
-            notice=self._notice(
-                NoticeKind.FACTOR_ADDED, admitted, reference, begun.credential.label
-            ),
-        )
+        done = self._set_ups.complete(admitted, begun, bound_by)
         match done:
             case Bound():
-                return self._bound(admitted, done, reference)
-            case Rejected(why):
-                self._pages.record(
-                    AuditEvent.ENROLMENT_REJECTED, admitted, reference, factor=name, why=why.value
-                )
+                return self._set_ups.done(admitted, done, "portal.matrix")
+            case Rejected():
                 before = request.form.get("practice", "")
                 return self._draw_question(admitted, begun.credential, before, done)
             case Throttled():
@@ -223,30 +193,6 @@ class MatrixPages:
                 return self._back()
             case never:
                 assert_never(never)
-
-    # -- removing ----------------------------------------------------------------------------
-
-    def remove(self) -> Response:
-        """Take it away, if another one is left that stands alone."""
-        allowed = self._seen_to()
-        if isinstance(allowed, Response):
-            return allowed
-        account, name = allowed.account, self._matrix.name
-        if not self._sent_by_us() or not self._held(allowed):
-            return self._back()
-        if not self._standing.enough(account, but=name):
-            return self._back()
-        reference = self._pages.reference()
-        (credential, *_) = self._held(allowed)
-        notice = self._notice(NoticeKind.FACTOR_REMOVED, allowed, reference, credential.label)
-        self._pages.record(
-            AuditEvent.FACTOR_REMOVED, allowed, reference, factor=name, credential=credential.id
-        )
-        if self._enrolments.remove(account, credential, notice) is not ChangeAnswer.DONE:
-            return self._back()
-        return self._browser.page(
-            "portal/matrix_removed.html", user=account.user, csrf=self._pages.csrf()
-        )
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -264,12 +210,8 @@ class MatrixPages:
             for done in admitted.session.verified
         ):
             return admitted
-        because = admitted.because
-        return self._pages.refused(
-            Page.PORTAL_REMOVE_FACTOR,
-            type(because)(because.rule, because.zone, because.address, Cause.FRESHNESS),
-            None,
-        )
+        because = replace(admitted.because, cause=Cause.FRESHNESS)
+        return self._pages.refused(Page.PORTAL_REMOVE_FACTOR, because, None)
 
     def _allowed_to_look(self) -> tuple[Admitted, BoundBy] | Response:
         """Who may set it up: by any factor if they have it, else as any factor is bound."""
@@ -295,33 +237,6 @@ class MatrixPages:
 
     def _sent_by_us(self) -> bool:
         return self._browser.csrf_right(self._browser.session_cookie())
-
-    def _bound(self, admitted: Admitted, done: Bound, reference: Reference) -> Response:
-        self._pages.record(
-            AuditEvent.FACTOR_BOUND,
-            admitted,
-            reference,
-            factor=done.credential.factor,
-            credential=done.credential.id,
-            bound_by=done.credential.bound_by.value,
-            replaced=tuple(old.id for old in done.replaced),
-        )
-        _, cookie = self._sessions.establish(
-            self._browser.session_cookie(),
-            admitted.account.user,
-            (done.verification,),
-            shared_computer=admitted.session.shared_computer,
-        )
-        response = self._browser.page(
-            "portal/set_up_done.html",
-            name="portal.matrix",
-            set_up=self._matrix.name,
-            user=admitted.account.user,
-            replaced=bool(done.replaced),
-            onward=self._pages.onward(admitted.account.user),
-            csrf="",
-        )
-        return self._browser.set_session(response, cookie)
 
     def _draw_begin(self, admitted: Admitted) -> Response:
         return self._browser.page(
@@ -366,23 +281,6 @@ class MatrixPages:
             look_url=PAGE,
             csrf=self._pages.csrf(),
         )
-
-    def _notice(
-        self, kind: NoticeKind, admitted: Admitted, reference: Reference, about: str
-    ) -> Notice:
-        return Notice(
-            kind,
-            admitted.account.user.id,
-            self._pages.clock(),
-            self._browser.seen(),
-            reference,
-            self._browser.language(),
-            about,
-        )
-
-    def _label(self) -> str:
-        title = render_template("portal/label.txt", factor=self._matrix.name).strip()
-        return f"{title} ({self._pages.clock():%Y-%m-%d})"
 
     def _back(self) -> Response:
         return self._browser.see_other(PAGE)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
 from flask import Response, request
 
 from idp_mfa.auto_fill import AutoFill, auto_fill
 from idp_mfa.browser import Browser, Route, csrf_of
-from idp_mfa.model import Page, TransactionId
-from idp_mfa.own_pages import RESUME, OwnPages
+from idp_mfa.factor import Factor, Finite, Wears
+from idp_mfa.model import Account, FactorName, Page, TransactionId
+from idp_mfa.own_pages import RESUME, OwnPages, SetUp
 from idp_mfa.session import Sessions
 from idp_mfa.signin.flow import Refused
 from idp_mfa.signin.outcomes import Admitted, At, Finished, Gone, OtherBrowser, Unfinished
@@ -39,22 +40,28 @@ _TILES = (
 class PortalPages:
     """Home, coming in, and signing out; ``offered`` are the pages that this site has.
 
-    ``more`` are the addresses of its other tiles, by key.
+    ``more`` are the addresses of its other tiles, by key; ``set_ups`` is where a sign-in leads that
+    waits for a factor.
     """
 
     def __init__(
         self,
+        *,
         pages: OwnPages,
         signin: SignIn,
         sessions: Sessions,
         offered: Sequence[Page],
         more: Mapping[str, str],
+        factors: Mapping[FactorName, Factor],
+        set_ups: Iterable[SetUp],
     ) -> None:
         self._pages = pages
         self._signin = signin
         self._sessions = sessions
         self._offered = frozenset(offered)
         self._more = more
+        self._factors = factors
+        self._set_ups = tuple(set_ups)
 
     @property
     def _browser(self) -> Browser:
@@ -68,6 +75,11 @@ class PortalPages:
             Route(f"{RESUME}/<id>", "portal.answer", self.answer),
             Route("/sign-out", "portal.sign-out", self.sign_out_page),
             Route("/sign-out", "portal.signed-out", self.sign_out, ("POST",)),
+            *(
+                route
+                for one in self._set_ups
+                for route in self._pages.way_in(one.step, Page.PORTAL_ADD_FACTOR, one.path)
+            ),
         )
 
     def home(self) -> Response:
@@ -84,11 +96,26 @@ class PortalPages:
             ]
             + [{"key": key, "url": url, "available": True} for key, url in self._more.items()],
             apple=auto_fill(request.headers.get("User-Agent", "")) is AutoFill.POSSIBLE,
-            factors=() if account is None else account.credentials.active,
+            factors=() if account is None else self._shown(account),
             sign_in_action=None if account is not None else "/portal/signin",
             sign_out_action=None if account is None else "/sign-out",
             csrf=csrf_of(cookie) if account is not None and cookie else "",
         )
+
+    def _shown(self, account: Account) -> list[dict[str, object]]:
+        """What somebody has set up, how much is left of it, and what should be drawn anew."""
+        now = self._pages.clock()
+        rows: list[dict[str, object]] = []
+        for one in account.credentials.active:
+            factor: object = self._factors.get(one.factor)
+            rows.append(
+                {
+                    "credential": one,
+                    "left": factor.left(one) if isinstance(factor, Finite) else None,
+                    "due": isinstance(factor, Wears) and factor.is_due(one, now),
+                }
+            )
+        return rows
 
     def sign_in(self) -> Response:
         """Sign in to the portal; it opens an empty sign-in and changes nothing else."""

@@ -7,13 +7,16 @@ from typing import assert_never
 
 from flask import Response, request
 
+from idp_mfa import factor as contract
 from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Route, road
+from idp_mfa.code_errors import CodeErrors
 from idp_mfa.enrolment import Onsite
+from idp_mfa.factor import Rejected
 from idp_mfa.key_card import key_card
 from idp_mfa.letters import masked
-from idp_mfa.mailed_codes import NotMatched, Sent
-from idp_mfa.model import Page
+from idp_mfa.mailed_codes import Asker, NotMatched, Sent
+from idp_mfa.model import Credential, Page, Verification
 from idp_mfa.own_pages import OwnPages
 from idp_mfa.ports import ChangeAnswer, Throttled
 from idp_mfa.recovery import (
@@ -25,6 +28,7 @@ from idp_mfa.recovery import (
     Reissued,
     address_of,
 )
+from idp_mfa.session import Sessions
 from idp_mfa.signin.outcomes import Admitted
 
 PAGE = "/portal/reissue"
@@ -35,17 +39,26 @@ class ReissuePages:
     """One address for all steps: the page shows where this browser stands."""
 
     def __init__(
-        self, pages: OwnPages, recoveries: Recoveries, issuer: str, onsite: Onsite
+        self,
+        *,
+        pages: OwnPages,
+        sessions: Sessions,
+        recoveries: Recoveries,
+        errors: CodeErrors,
+        issuer: str,
+        onsite: Onsite,
     ) -> None:
         self._pages = pages
         self._browser = pages.browser
+        self._sessions = sessions
         self._recoveries = recoveries
+        self._errors = errors
         self._issuer = issuer
         self._onsite = onsite
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
-        steps = {"send": self.send, "code": self.code, "key": self.key}
+        steps = {"send": self.send, "code": self.code, "key": self.key, "proof": self.proof}
         return (
             *road(PAGE, "portal.reissue", self.page, steps),
             *self._pages.way_in("reissue", Page.PORTAL_REISSUE, PAGE),
@@ -93,7 +106,7 @@ class ReissuePages:
                 self._pages.record(
                     AuditEvent.REISSUE_REJECTED, admitted, asker.reference, why=answer.why.value
                 )
-                return self._draw(admitted, answer)
+                return self._draw(admitted, self._error(answer))
             case NotRecoverable():
                 return self._draw_closed(admitted, answer)
             case never:
@@ -110,19 +123,69 @@ class ReissuePages:
         done = self._recoveries.reissue(admitted.account, asker, label)
         match done:
             case Reissued(enrolment, _):
-                self._pages.record(
-                    AuditEvent.FACTOR_BOUND,
-                    admitted,
-                    asker.reference,
-                    factor=TOTP,
-                    credential=enrolment.credential.id,
-                    bound_by=enrolment.credential.bound_by.value,
-                    replaced=tuple(one.id for one in admitted.account.credentials.of(TOTP)),
-                )
+                self._record_bound(admitted, asker, enrolment.credential)
                 return self.back()
             case NotRecoverable():
                 return self._draw_closed(admitted, done)
             case NotBegun() | ChangeAnswer():
+                return self.back()
+            case never:
+                assert_never(never)
+
+    def _record_bound(self, admitted: Admitted, asker: Asker, key: Credential) -> None:
+        # Pressed again, it shows the key of the first press, which is on record.
+        if any(one.id == key.id for one in admitted.account.credentials.factors):
+            return
+        self._pages.record(
+            AuditEvent.FACTOR_BOUND,
+            admitted,
+            asker.reference,
+            factor=TOTP,
+            credential=key.id,
+            bound_by=key.bound_by.value,
+            replaced=tuple(one.id for one in admitted.account.credentials.of(TOTP)),
+        )
+
+    def proof(self) -> Response:
+        """A code of the new key: the device has it, and a sign-in that waits can go on with it."""
+        admitted = self._pages.acting(Page.PORTAL_REISSUE, PAGE)
+        if isinstance(admitted, Response):
+            return admitted
+        account, asker = admitted.account, self._pages.asker(admitted)
+        typed = contract.Response(dict(request.form.items()))
+        answer = self._recoveries.prove(account, asker, typed)
+        match answer:
+            case Verification():
+                self._pages.record(
+                    AuditEvent.FACTOR_ACCEPTED,
+                    admitted,
+                    asker.reference,
+                    factor=TOTP,
+                    credential=answer.credential_id,
+                )
+                _, cookie = self._sessions.establish(
+                    self._browser.session_cookie(),
+                    account.user,
+                    (answer,),
+                    shared_computer=admitted.session.shared_computer,
+                )
+                return self._browser.set_session(self.back(), cookie)
+            case Rejected() if self._proven(admitted):
+                # The second press of a double click.
+                return self.back()
+            case Rejected():
+                self._pages.record(
+                    AuditEvent.FACTOR_REJECTED,
+                    admitted,
+                    asker.reference,
+                    factor=TOTP,
+                    why=answer.why.value,
+                )
+                error = self._errors.of(answer, typed, account.credentials.factors)
+                return self._draw(admitted, error)
+            case Throttled():
+                return self._browser.too_many(answer.until - self._pages.clock())
+            case NotBegun():
                 return self.back()
             case never:
                 assert_never(never)
@@ -133,14 +196,18 @@ class ReissuePages:
 
     # -- drawing -----------------------------------------------------------------------------
 
-    def _draw(self, admitted: Admitted, problem: NotMatched | None) -> Response:
+    def _draw(self, admitted: Admitted, error: Mapping[str, object] | None) -> Response:
         account = admitted.account
         stage = self._recoveries.stage(account, self._pages.asker(admitted))
         match stage:
             case Reissued(enrolment, _):
                 return self._browser.page(
                     "portal/reissue_4.html",
+                    200 if error is None else 422,
                     user=account.user,
+                    action=f"{PAGE}/proof",
+                    proven=self._proven(admitted),
+                    error=error,
                     **key_card(enrolment).for_page(),
                     onward=self._pages.onward(account.user),
                     csrf=self._pages.csrf(),
@@ -159,17 +226,22 @@ class ReissuePages:
                     return self._draw_closed(admitted, to)
                 return self._browser.page(
                     "portal/reissue_2.html",
-                    200 if problem is None else 422,
+                    200 if error is None else 422,
                     user=account.user,
                     to=masked(to),
                     **self._mail(stage),
-                    error=None if problem is None else self._error(problem),
+                    error=error,
                     replace_url=self._replace_url(),
                     onward=self._pages.onward(account.user),
                     csrf=self._pages.csrf(),
                 )
             case never:
                 assert_never(never)
+
+    def _proven(self, admitted: Admitted) -> bool:
+        """Whether a code of a key in force was typed in this browser, on this page or another."""
+        keys = {one.id for one in admitted.account.credentials.of(TOTP)}
+        return any(done.credential_id in keys for done in admitted.session.verified)
 
     def _replace_url(self) -> str | None:
         """Where a new device can be set up at once, without a mail, if a site lets that be."""

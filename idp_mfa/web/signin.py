@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, assert_never
 
 from flask import Response, request
@@ -11,9 +12,19 @@ from flask import Response, request
 from idp_mfa import factor as contract
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.diagnosis import Diagnosis, told
-from idp_mfa.factor import Factor, Rejected
-from idp_mfa.model import Because, Clock, FactorName, Refusal, Service, TransactionId
-from idp_mfa.policy.assurance import kinds_asked
+from idp_mfa.factor import Challenge, Factor, Rejected
+from idp_mfa.model import (
+    RECOVERY_CODE,
+    Because,
+    Clock,
+    FactorName,
+    Page,
+    Refusal,
+    Service,
+    TransactionId,
+)
+from idp_mfa.own_pages import SetUp
+from idp_mfa.policy.assurance import factors_asked, kinds_asked
 from idp_mfa.policy.model import Policy
 from idp_mfa.policy.places import place, places
 from idp_mfa.ports import Throttled, Unavailable
@@ -83,9 +94,12 @@ class SignInPages:
         clock: Clock,
         issuer: str,
         reissued: Set[FactorName],
+        set_ups: Mapping[FactorName, SetUp],
         answers: Mapping[str, Callable[[At], Response]],
     ) -> None:
         """``reissued`` are the factors that a mailed code makes anew.
+
+        ``set_ups`` is where those are set up that may be somebody's only one, the likeliest first.
 
         ``answers`` hand out a finished sign-in, by where it would be fetched.
         """
@@ -96,6 +110,7 @@ class SignInPages:
         self._clock = clock
         self._issuer = issuer
         self._reissued = reissued
+        self._set_ups = set_ups
         self._answers = answers
 
     def routes(self) -> tuple[Route, ...]:
@@ -187,7 +202,7 @@ class SignInPages:
         binding = browser.binding(key)
         asked = self._signin.ask_passkey(key, binding) if browser.csrf_right(binding) else None
         if asked is None:
-            return Response("{}", 409, mimetype="application/json")
+            return Response("{}", 410, mimetype="application/json")
         return Response(asked.shown["options"], mimetype="application/json")
 
     def passkey(self, id: str) -> Response:
@@ -352,16 +367,20 @@ class SignInPages:
                 return self._draw_refused(
                     transaction,
                     refused,
+                    set_ups=self._set_up_pages(refused.because),
                     return_action=_resume(transaction),
-                    set_up_action=None,
                     cancel_action=None,
                 )
-            case AwaitEnrolment(_, _, _, because):
+            case AwaitEnrolment(_, _, allowed, because):
                 return self._draw_refused(
                     transaction,
                     Refused(Refusal.NO_FACTOR_ENROLLED, because),
+                    set_ups=[
+                        {"factor": name, "action": f"/signin/{transaction.id}/{there.step}"}
+                        for name, there in self._set_ups.items()
+                        if name in allowed
+                    ],
                     return_action=None,
-                    set_up_action=f"/signin/{transaction.id}/set-up",
                     cancel_action=f"/signin/{transaction.id}/cancel",
                     csrf=csrf_of(binding),
                 )
@@ -408,7 +427,7 @@ class SignInPages:
             user=choice.user,
             **self._why(choice.because),
             factors=[name for name in self._factors if name in choice.offered],
-            lost_action=self._lost(transaction, choice),
+            lost=self._lost(transaction, choice),
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference,
@@ -433,19 +452,46 @@ class SignInPages:
             fields=self._factors[challenge.factor].fields,
             shown=challenge.shown,
             others=len(choice.offered) > 1,
-            lost_action=self._lost(transaction, choice),
+            worn=_worn(challenge, self._clock()),
+            lost=self._lost(transaction, choice),
             error=problem,
             csrf=csrf_of(binding),
             version=transaction.version,
             reference=transaction.reference,
         )
 
-    def _lost(self, transaction: Transaction, choice: AwaitChoice) -> str | None:
-        """The way to a new key, for whom the policy asks one that can be made anew."""
-        return f"/signin/{transaction.id}/reissue" if choice.offered & self._reissued else None
+    def _lost(self, transaction: Transaction, choice: AwaitChoice) -> Mapping[str, str | None]:
+        """The ways of who cannot use the device; each of them ends at the service.
+
+        A code on paper in its place, or for a new one; a code by mail for a new key.
+        """
+        here, state = f"/signin/{transaction.id}", transaction.state
+        typing = isinstance(state, AwaitResponse) and state.challenge.factor == RECOVERY_CODE
+        on_paper = RECOVERY_CODE in choice.offered and not typing
+        renewing = transaction.request.page is Page.PORTAL_ADD_FACTOR
+        renewable = RECOVERY_CODE in self._factors and not renewing
+        return {
+            "code_action": f"{here}/choose" if on_paper else None,
+            "renew_action": f"{here}/renew" if renewable else None,
+            "reissue_action": f"{here}/reissue" if choice.offered & self._reissued else None,
+        }
+
+    def _set_up_pages(self, because: Because | None) -> list[dict[str, str]]:
+        """Where what would help is set up, for whom no sign-in waits any more."""
+        would_do = () if because is None else because.ways.factors
+        return [
+            {"factor": name, "url": there.path}
+            for name, there in self._set_ups.items()
+            if name in would_do
+        ]
 
     def _draw_refused(
-        self, transaction: Transaction, refused: Refused, **ways: str | None
+        self,
+        transaction: Transaction,
+        refused: Refused,
+        *,
+        set_ups: Sequence[Mapping[str, str]],
+        **ways: str | None,
     ) -> Response:
         language = self._browser.language()
         message = refused.message.get(language) or next(iter(refused.message.values()), None)
@@ -459,8 +505,14 @@ class SignInPages:
             message=message,
             service=self._shown(request.service),
             **ways,
+            set_ups=set_ups,
             restart_action=None,
             demanded=(kinds_asked(request.acr_values, policy.assurance) or 0) > 1,
+            takes=[
+                {"factor": name, "url": there.path}
+                for name, there in self._set_ups.items()
+                if name in factors_asked(request.acr_values, policy.assurance)
+            ],
             set_up_here=because is not None and because.zone in set_up,
             set_up=places(policy, set_up, language),
             reference=transaction.reference,
@@ -499,6 +551,12 @@ class SignInPages:
     def _version(self) -> int:
         sent = request.form.get("version", "")
         return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 6 else -1
+
+
+def _worn(challenge: Challenge, at: datetime) -> bool:
+    """Whether what is asked should be drawn anew, by the moment that its factor names."""
+    due = challenge.shown.get("due")
+    return due is not None and datetime.fromisoformat(due) <= at
 
 
 def _resume(transaction: Transaction) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -12,7 +11,7 @@ from flask import Response, request
 from idp_mfa import factor as contract
 from idp_mfa.audit import AuditEvent
 from idp_mfa.browser import Route, road
-from idp_mfa.diagnosis import Told, diagnose, told
+from idp_mfa.code_errors import CodeErrors
 from idp_mfa.enrolment import (
     Bound,
     Enrolments,
@@ -20,19 +19,18 @@ from idp_mfa.enrolment import (
     Onsite,
     has_shown_possession,
 )
-from idp_mfa.factor import (
-    Accepted,
-    Challenge,
-    Enrolment,
-    Factor,
-    Recognises,
-    Rejected,
-    Rejection,
-)
+from idp_mfa.factor import Accepted, Challenge, Enrolment, Factor, Rejected
 from idp_mfa.key_card import apple_link, key_card
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.model import Account, BoundBy, Credential, CredentialState, Page
-from idp_mfa.own_pages import OwnPages
+from idp_mfa.model import (
+    RECOVERY_CODE,
+    Account,
+    BoundBy,
+    Credential,
+    CredentialState,
+    Page,
+)
+from idp_mfa.own_pages import FIRST, OwnPages
 from idp_mfa.ports import Change, Outbox, StateStore, Throttled
 from idp_mfa.recovery import TOTP
 from idp_mfa.reissue_address import ReissueAddresses
@@ -73,13 +71,14 @@ class TotpPages:
         self._totp = totp
         self._issuer = issuer
         self._onsite = onsite
+        self._errors = CodeErrors(totp, issuer, pages.clock, pages.browser.day)
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
         steps = {"begin": self.begin, "complete": self.complete}
         return (
             *road(PAGE, "portal.totp", self.page, steps),
-            *self._pages.way_in("set-up", Page.PORTAL_ADD_FACTOR, PAGE),
+            *self._pages.way_in("renew", Page.PORTAL_ADD_FACTOR, f"{PAGE}?{FIRST}={RECOVERY_CODE}"),
             Route(SHOW, "portal.totp.show", self.show),
             Route(APPLE, "portal.totp.apple", self.apple),
             Route(SHOW, "portal.totp.try", self.try_out, ("POST",)),
@@ -170,6 +169,7 @@ class TotpPages:
                     "portal/totp_done.html",
                     label=credential.label,
                     replaced=bool(replaced),
+                    only_one=account.credentials.has_none,
                     onward=self._pages.onward(account.user),
                 )
                 return self._browser.set_session(response, cookie)
@@ -271,7 +271,7 @@ class TotpPages:
             **key_card(self._totp.show_enrolment(account.user, credential)).for_page(),
             since=credential.bound_at,
             valid=isinstance(tried, Accepted),
-            error=self._error(tried, account.credentials.factors)
+            error=self._errors.of(tried, self._typed(), account.credentials.factors)
             if isinstance(tried, Rejected)
             else None,
             action=SHOW,
@@ -335,38 +335,12 @@ class TotpPages:
             **key_card(begun).for_page(),
             error=None
             if rejected is None
-            else self._error(rejected, self._of_the_set_up(admitted, begun)),
+            else self._errors.of(rejected, self._typed(), self._of_the_set_up(admitted, begun)),
             replaces=bool(admitted.account.credentials.of(TOTP)),
             action=f"{PAGE}/complete",
             onward=self._pages.onward(admitted.account.user),
             csrf=self._pages.csrf(),
         )
-
-    def _error(self, rejected: Rejected, records: Sequence[Credential]) -> Mapping[str, object]:
-        """Why a code is not right; told at once, for whoever may see these pages sees the key."""
-        found = self._diagnosis(rejected, records)
-        wait = rejected.retry_in
-        seconds = None if wait is None else int(wait.total_seconds()) + 1
-        return {
-            "left": None,
-            "issuer": self._issuer,
-            "kind": rejected.why.value if found is None else found.kind,
-            "seconds": seconds if found is None else found.seconds,
-            "minutes": None if found is None else found.minutes,
-            "day": None if found is None else found.day,
-        }
-
-    def _diagnosis(self, rejected: Rejected, records: Sequence[Credential]) -> Told | None:
-        handler, typed, now = self._totp, self._typed(), self._pages.clock()
-        if rejected.why is not Rejection.WRONG or not isinstance(handler, Recognises):
-            return None
-        found = diagnose(
-            lambda one, within: handler.recognise(typed, one, now, within),
-            [one for one in records if one.factor == TOTP],
-            {},
-            now,
-        )
-        return None if found is None else told(found, self._browser.day)
 
     def _of_the_set_up(self, admitted: Admitted, begun: Enrolment) -> tuple[Credential, ...]:
         """The key that is being set up, and what is kept for diagnosis: never a key in force."""

@@ -142,6 +142,8 @@ def test_registered_used_by_itself_and_removed(started: Demo, devices: Devices) 
     page.click("form[action$='/remove'] button")
     phone.walk.expect("portal.fido2")
     assert page.locator(".keys").count() == 0
+    page.goto(f"{started.idp}/portal/activity")
+    assert page.locator("[data-event='factor.removed']").count() == 1
     late = devices.new(DESKTOP)
     late.take(phone.credentials())
     to_the_yellow_screen(started, late, alice)

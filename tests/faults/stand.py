@@ -131,10 +131,10 @@ def set_up(site: Stand, logins: Sequence[str]) -> list[Phone]:
 
 
 @contextlib.contextmanager
-def stand(store: Mapping[str, Any] = SHIPPED) -> Iterator[Stand]:
+def stand(store: Mapping[str, Any] = SHIPPED, more: Mapping[str, Any] = SHIPPED) -> Iterator[Stand]:
     """slapd behind two roads, Redis behind one, and the product on the near side of them.
 
-    ``store`` adds to the settings of that name.
+    ``store`` adds to the settings of that name, ``more`` to all of them.
     """
     masters: list[int] = []
 
@@ -154,6 +154,7 @@ def stand(store: Mapping[str, Any] = SHIPPED) -> Iterator[Stand]:
     ):
         settings = roads_in_settings(directory, store_road, (first, second))
         settings["store"] |= store
+        settings |= more
         with identity_provider(free_port(), directory=directory, store=redis, more=settings) as idp:
             masters.append(idp.pid)
             idp.register(PLAIN.metadata())

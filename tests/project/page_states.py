@@ -53,6 +53,7 @@ ELSEWHERE = (
     Place("clinic", "campus", HOSTILE, "", "192.0.2.10"),
     Place("guest", "other", address="192.0.2.200"),
 )
+LOST = {"code_action": "/o", "renew_action": "/n", "reissue_action": "/l"}
 ONWARD = (Onward(HOSTILE, "/signin/one"), Onward("Library", "/signin/two"))
 PLACES = (OUTSIDE, NOWHERE, *ELSEWHERE)
 
@@ -187,7 +188,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "action": "/a",
         "cancel_action": "/c",
         "choose_action": "/o",
-        "lost_action": "/l",
+        "lost": LOST,
         "service": service,
         "user": user,
         "others": True,
@@ -224,6 +225,7 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "elsewhere": (),
                     "factor": factor,
                     "shown": BOARD if factor == "image_matrix" else {"options": "{}"},
+                    "worn": error is None,
                     "fields": () if factor == "fido2" else (field,),
                     "error": error,
                 },
@@ -232,7 +234,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
         "service": service,
         "return_action": "/r",
         "restart_action": None,
-        "set_up_action": None,
+        "takes": [],
+        "set_ups": [{"factor": "totp", "url": "/t"}, {"factor": "fido2", "url": "/f"}],
         "cancel_action": None,
         "message": None,
         "because": None,
@@ -246,6 +249,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
     for refusal in Refusal:
         ended = {**refused, "refusal": refusal.value}
         yield f"refused {refusal} None", "signin/refused.html", {**ended, "message": HOSTILE}
+        passkey = {**ended, "takes": [{"factor": "fido2", "url": "/f"}]}
+        yield f"refused {refusal} passkey", "signin/refused.html", passkey
         yield f"refused {refusal} again", "signin/refused.html", {**ended, "restart_action": "/a"}
         told = {**ended, "because": because(Cause.NO_FACTOR), "place": OUTSIDE}
         yield f"refused {refusal} because", "signin/refused.html", told
@@ -273,7 +278,8 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "demanded": demanded,
                 }
                 yield f"refused {refusal} {demanded} {here}", "signin/refused.html", told
-                waits = {"return_action": None, "set_up_action": "/s", "cancel_action": "/c"}
+                ways = [{"factor": "totp", "action": "/s"}, {"factor": "fido2", "action": "/f"}]
+                waits = {"return_action": None, "set_ups": ways, "cancel_action": "/c"}
                 yield f"waits {demanded} {here}", "signin/refused.html", told | waits
     yield (
         "moved stale",
@@ -313,7 +319,25 @@ def states() -> Iterator[tuple[str, str, Context]]:
     )
     home = {"tiles": tiles, "apple": False, "csrf": "token"}
     yield from activity(user)
-    for someone, factors, sign_in in ((user, [bound], None), (user, [], None), (None, (), "/in")):
+    held = [
+        {
+            "credential": SimpleNamespace(**{**vars(bound), "factor": factor}),
+            "left": left,
+            "due": due,
+        }
+        for factor, left, due in (
+            ("totp", None, False),
+            ("image_matrix", None, True),
+            ("recovery_code", 1, False),
+            ("made_up", 7, True),
+        )
+    ]
+    for someone, factors, sign_in in (
+        (user, held[:1], None),
+        (user, held, None),
+        (user, [], None),
+        (None, (), "/in"),
+    ):
         context = {**home, "user": someone, "factors": factors, "sign_in_action": sign_in}
         yield f"home {someone} {factors}", "portal/home.html", context
     begin = {"user": user, "action": "/a", "replaces": True, "csrf": "token", "onward": ONWARD}
@@ -352,9 +376,18 @@ def states() -> Iterator[tuple[str, str, Context]]:
     yield "apple", "portal/apple.html", {**begin, "uri": f"apple-otpauth://totp/OMU:a?secret={KEY}"}
     for onward in ((), ONWARD[:1], ONWARD):
         yield from by_mail({"user": user, "csrf": "token", "onward": onward}, card)
-        context = {"label": "OMU(2026-11)", "replaced": True, "onward": onward}
+        context = {
+            "label": "OMU(2026-11)",
+            "replaced": True,
+            "onward": onward,
+            "only_one": len(onward) != 1,
+        }
         yield f"totp done {len(onward)}", "portal/totp_done.html", context
-        yield f"reissue 4 {len(onward)}", "portal/reissue_4.html", {**card, "onward": onward}
+        for error in (None, *(problem(kind, None) for kind in kinds)):
+            for proven in (False, True):
+                name = f"reissue 4 {len(onward)} {proven} {error}"
+                context = {**card, "onward": onward, "proven": proven, "error": error}
+                yield name, "portal/reissue_4.html", {**context, "action": "/a"}
     for cause in Cause:
         for message in (None, HOSTILE):
             for elsewhere in ((), ELSEWHERE, ELSEWHERE[:2]):
@@ -450,6 +483,7 @@ def matrix_states() -> Iterator[tuple[str, str, Context]]:
             for another_first in (False, True):
                 held = [{"since": since, "left": left}]
                 begin = {**page, "held": held, "another_first": another_first}
+                begin["remove_url"] = None if left is None else "/remove"
                 name = f"set-up {factor} {len(shown)} {left} {another_first}"
                 yield name, "portal/set_up_begin.html", begin
         for error in (None, wrong, {"kind": "malformed", "left": None}):
@@ -458,7 +492,7 @@ def matrix_states() -> Iterator[tuple[str, str, Context]]:
                 drawn_ = {**page, **fields, "error": error, "replaces": replaces}
                 yield f"set-up {factor} {shown} {error} {replaces}", "portal/set_up.html", drawn_
         for replaced in (False, True):
-            ended = {**page, "replaced": replaced, "onward": ()}
+            ended = {**page, "replaced": replaced, "only_one": not replaced, "onward": ()}
             yield f"set-up done {factor} {len(shown)} {replaced}", "portal/set_up_done.html", ended
     for another_first in (False, True):
         begin = {**mine, "another_first": another_first}
@@ -479,20 +513,40 @@ def matrix_states() -> Iterator[tuple[str, str, Context]]:
             }
             yield f"matrix question {number} {error}", "portal/matrix_question.html", asked
     for due in (False, True):
-        for last in (False, True):
-            seen = {
-                **mine,
-                "pattern": every[6:12],
-                "since": since,
-                "due": due,
-                "last": last,
-                "begin_action": "/b",
-                "remove_action": "/r",
-                "practice_url": "/p",
-            }
-            yield f"matrix {due} {last}", "portal/matrix.html", seen
+        seen = {
+            **mine,
+            "pattern": every[6:12],
+            "since": since,
+            "due": due,
+            "begin_action": "/b",
+            "remove_url": "/r",
+            "practice_url": "/p",
+        }
+        yield f"matrix {due}", "portal/matrix.html", seen
     yield "matrix practised", "portal/matrix_practised.html", {**mine, "practice_url": "/p"}
-    yield "matrix removed", "portal/matrix_removed.html", mine
+    yield from removals(mine)
+
+
+def removals(mine: Context) -> Iterator[tuple[str, str, Context]]:
+    """What is set up and may go, may not, or goes elsewhere; and what went."""
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    credentials = [
+        SimpleNamespace(id=factor, factor=factor, label=HOSTILE, bound_at=since)
+        for factor in ("fido2", "totp", "image_matrix", "recovery_code", "passcode", "made_up")
+    ]
+    for may_go in (False, True):
+        held = [
+            {
+                "credential": one,
+                "may_go": may_go,
+                "elsewhere": "/portal/fido2" if one.factor == "fido2" else None,
+            }
+            for one in credentials
+        ]
+        yield f"remove {may_go}", "portal/remove.html", {**mine, "held": held}
+    yield "remove nothing", "portal/remove.html", {**mine, "held": []}
+    for one in credentials:
+        yield f"removed {one.factor}", "portal/removed.html", {**mine, "removed": one}
 
 
 def drawn(language: locale.Language, template: str, context: Context) -> str:

@@ -119,7 +119,7 @@ def test_the_yellow_page_says_why_and_where(
     context = {
         "action": "/a",
         "choose_action": "/o",
-        "lost_action": "/l",
+        "lost": {"code_action": None, "renew_action": None, "reissue_action": "/l"},
         "service": SERVICE,
         "user": SimpleNamespace(login="alice", display_name="Alice"),
         "because": because(cause, place),
@@ -128,7 +128,7 @@ def test_the_yellow_page_says_why_and_where(
         "reference": "7K3MQ9XT",
     }
     field = SimpleNamespace(name="code", input_mode="", autocomplete="", max_length=6)
-    asked = {"factor": "totp", "fields": (field,), "error": None, "others": False}
+    asked = {"factor": "totp", "fields": (field,), "error": None, "others": False, "worn": False}
     for template, more in (
         ("signin/challenge.html", asked),
         ("signin/choose.html", {"factors": ["totp"]}),
@@ -173,7 +173,8 @@ def refused(refusal: Refusal, cause: Cause, place: Place) -> dict[str, object]:
         "service": SERVICE,
         "return_action": "/r",
         "restart_action": None,
-        "set_up_action": None,
+        "takes": [],
+        "set_ups": [{"factor": "totp", "url": "/portal/totp"}],
         "cancel_action": None,
         "because": because(cause, place),
         "place": place,

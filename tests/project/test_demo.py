@@ -25,6 +25,7 @@ from tests.simulators.user_agent import Page, UserAgent
 REFEDS_MFA = "https://refeds.org/profile/mfa"
 PASSWORD_ONLY = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 _PATIENCE = 90.0
+CARD = {"user", "password", "groups", "totp_key", "pictures"}
 
 
 @dataclass(slots=True)
@@ -251,13 +252,16 @@ class TestNewcomer:
 class TestCommands:
     def test_the_people_of_the_contract_are_there(self, demo: Demo) -> None:
         cards = json.loads(_ask("users", "--var", demo.folder, "--json").stdout)
-        assert [set(card) for card in cards] == [{"user", "password", "groups", "totp_key"}] * 6
+        assert [set(card) for card in cards] == [CARD] * 6
+        dave = next(card for card in cards if card["pictures"])
+        assert (dave["user"], len(set(dave["pictures"]))) == ("dave", 6)
         assert {card["user"]: card["password"] for card in cards} == {
             name: f"demo-{name}" for name in ("alice", "bob", "dave", "helen", "ivan", "olga")
         }
         assert [card["user"] for card in cards if card["totp_key"] is None] == ["bob"]
         shown = _ask("users", "--var", demo.folder).stdout
         assert all(card["password"] in shown for card in cards)
+        assert ", ".join(dave["pictures"]) in shown
 
     def test_the_code_is_that_of_the_key(self, demo: Demo) -> None:
         cards = json.loads(_ask("users", "--var", demo.folder, "--json").stdout)

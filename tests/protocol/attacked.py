@@ -240,6 +240,7 @@ def attacked(limits: Mapping[str, object] = AS_EVER) -> Iterator[Attacked]:
             store=store,
             more={
                 "audit": {"file": str(place / "audit.jsonl")},
+                "factors": ["fido2", "totp", "image_matrix", "recovery_code"],
                 "directory": {"ldap": _impatient(directory)},
                 "limits": limits,
                 "mail": {"folder": str(place / "outbox")},

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.protocol.attacked import Attacked, another_node, attacked
+from tests.protocol.mailed import mailed
 from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
 from tests.servers.idp import Idp, identity_provider
+from tests.servers.smtp import Post, post_office
 from tests.simulators.person import Person
 from tests.simulators.user_agent import UserAgent
 
@@ -34,6 +36,20 @@ def second_node(site: Attacked) -> Iterator[str]:
     """Another machine of the same provider, by its address."""
     with another_node(site) as origin:
         yield origin
+
+
+@pytest.fixture(scope="session")
+def post() -> Iterator[Post]:
+    """A mail server and its mailboxes."""
+    with post_office("clear") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mailed_site(post: Post) -> Iterator[Attacked]:
+    """One that mails there."""
+    with mailed(post) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.protocol.attacked import PLAIN, Attacked, carried
-from tests.protocol.test_portal_mail import press
+from tests.protocol.mailed import press
 from tests.servers import slapd, valkey
 from tests.servers.foreground import folder, free_port
 from tests.servers.idp import WIDE, identity_provider

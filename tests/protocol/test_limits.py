@@ -94,6 +94,20 @@ def test_five_wrong_codes_end_a_sign_in_and_the_next_one_waits(idp: Idp, person:
     assert 0 < int(page.headers["Retry-After"]) <= 361
 
 
+def test_a_lock_of_one_road_is_one_of_every_road(idp: Idp, person: Person) -> None:
+    page = person.give_password(begun(UserAgent(idp.origin, ELSEWHERE)))
+    for _ in range(5):
+        page = wrong_code(page)
+    assert page.mark == "signin.refused"
+    assert person.phone is not None
+    for path in ("totp", "totp/show", "mail", "activity", "codes", "fido2/new"):
+        thief = UserAgent(idp.origin, ELSEWHERE)
+        page = person.give_password(thief.open(f"{idp.origin}/portal/{path}"))
+        assert page.mark == "signin.challenge", (path, page.words[:200])
+        page = page.submit(page.form_with("code"), code=person.phone.code())
+        assert (page.status, page.mark) == (429, "signin.challenge"), path
+
+
 def test_a_known_browser_goes_on_while_others_burn_the_account(idp: Idp, person: Person) -> None:
     hers = UserAgent(idp.origin, OFF_CAMPUS)
     assert person.sign_in(begun(hers)).mark == "portal.home"

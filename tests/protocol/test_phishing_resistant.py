@@ -142,6 +142,7 @@ def test_who_has_a_code_alone_is_not_let_in_and_nothing_is_asserted(site: Attack
     page = site.person().give_password(site.browser().ask(content=asking(PHR)))
     assert page.mark == "signin.refused"
     assert not carried(page)
+    assert page.tree.xpath("//a[@class='main' and @href='/portal/fido2/new']"), "what would help"
 
 
 def test_a_session_of_a_code_does_not_earn_it_before_the_passkey_is_shown(owner: Owner) -> None:

@@ -148,7 +148,7 @@ def test_who_has_to_set_up_first_is_led_there_and_nothing_is_sent(site: Attacked
         page = newcomer.give_password(site.browser(address).ask())
         assert not carried(page)
         assert "Two-factor sign-in is not set up yet" in page.words
-        assert bool(page.tree.xpath("//a[contains(@href, '/portal/totp')]")) is led
+        assert bool(page.tree.xpath("//form[contains(@action, '/set-up')]")) is led
 
 
 def test_explain_says_the_same_of_a_person_of_the_directory(site: Attacked) -> None:

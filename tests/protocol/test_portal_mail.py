@@ -2,118 +2,44 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator, Sequence
-from email.message import EmailMessage
 
 import pytest
+import requests
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.protocol.attacked import PLAIN, Attacked, Attacker, carried
-from tests.servers import slapd, valkey
-from tests.servers.foreground import folder, free_port
-from tests.servers.idp import WIDE, identity_provider
-from tests.servers.smtp import Post, post_office
-from tests.servers.valkey import Kind
+from tests.faults.stand import wait_until
+from tests.protocol.attacked import Attacked, Attacker, carried
+from tests.protocol.mailed import (
+    CAMPUS,
+    OUTSIDE,
+    VPN,
+    code_in,
+    newcomer_with_all,
+    opened,
+    own_address,
+    press,
+    set_up,
+    staff_address,
+    subjects,
+    text,
+)
+from tests.servers.smtp import Post
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
-from tests.simulators.user_agent import Page
-
-CAMPUS, VPN, OUTSIDE = "192.0.2.10", "198.51.100.10", "203.0.113.10"
-_CODE = re.compile(r"^(\d{6})$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[Post]:
-    with post_office("clear") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def site(post: Post) -> Iterator[Attacked]:
-    with (
-        slapd.slapd() as directory,
-        valkey.running(Kind.VALKEY) as store,
-        folder("audit") as place,
-        identity_provider(
-            free_port(),
-            directory=directory,
-            store=store,
-            more={
-                "audit": {"file": str(place / "audit.jsonl")},
-                "limits": {**WIDE, "mail_again_after": "0s"},
-                "mail": {
-                    "smtp": f"smtp://127.0.0.1:{post.port}",
-                    "subject_prefix": "[二要素認証]",
-                    "refused_domains": ["example.ac.jp"],
-                },
-                "site": {"short_name": "Test", "contact_url": "https://help.example/"},
-            },
-        ) as idp,
-    ):
-        started = Attacked(idp, directory, store, place / "audit.jsonl")
-        idp.register(PLAIN.metadata())
-        yield started
-        for browser in started.browsers:
-            browser.close()
-
-
-def own_address(person: Person) -> str:
-    return f"{person.login}@home.example"
-
-
-def staff_address(person: Person) -> str:
-    return f"{person.login}@example.ac.jp"
-
-
-def text(mail: EmailMessage) -> str:
-    part = mail.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content()).replace("\r\n", "\n")
-
-
-def code_in(mail: EmailMessage) -> str:
-    found = _CODE.search(text(mail))
-    assert found, text(mail)
-    return found[1]
-
-
-def subjects(mails: Sequence[EmailMessage]) -> list[str]:
-    return [str(mail["Subject"]).removeprefix("[二要素認証]") for mail in mails]
-
-
-def opened(site: Attacked, person: Person, path: str, address: str) -> Page:
-    """A page of the portal, in a new browser, after whatever it asks."""
-    page = site.browser(address).open(f"{site.idp.origin}{path}")
-    return person.sign_in(page)
-
-
-def press(page: Page, action: str, **filled: str) -> Page:
-    """Send the form that goes to an address."""
-    forms = [form for form in page.tree.forms if form.action.endswith(action)]
-    assert len(forms) == 1, (page.url, page.words[:400])
-    return page.submit(forms[0], **filled)
-
-
-def set_up(site: Attacked, post: Post, person: Person, page: Page) -> Page:
-    """From the first page of the first set-up to its last."""
-    assert page.mark == "portal.mail", page.words[:300]
-    page = press(page, "/send", address=own_address(person))
-    page = press(page, "/code", code=code_in(post.to(own_address(person))[-1]))
-    assert page.mark == "portal.totp.begin", page.words[:300]
-    page = press(page, "/begin")
-    person.phone = Phone(page.tree.xpath("string(//*[@data-totp-key]/@data-totp-key)"))
-    return press(page, "/complete", code=person.phone.code())
+def site(mailed_site: Attacked) -> Attacked:
+    """The one that mails."""
+    return mailed_site
 
 
 @pytest.fixture
 def owner(site: Attacked, post: Post) -> Person:
     """Somebody with a phone and a re-issue address."""
-    person = site.person(enrolled=False)
-    done = set_up(site, post, person, opened(site, person, "/portal/totp", CAMPUS))
-    assert done.mark == "portal.totp.done"
-    post.to(own_address(person), 2)
-    return person
+    return newcomer_with_all(site, post)
 
 
 def test_a_first_set_up_registers_address_and_factor_together(site: Attacked, post: Post) -> None:
@@ -343,6 +269,37 @@ def test_a_mail_server_that_is_away_stops_nobody_and_the_mail_comes_later(
     late = post.to(own_address(owner), came + 2, seconds=40)
     code = code_in(next(m for m in late[came:] if "anew" in m["Subject"]))
     assert press(page, "/code", code=code).mark == "portal.reissue.3"
+
+
+def gauge(site: Attacked, name: str) -> float:
+    """What the operator's page tells."""
+    settings = yaml.safe_load((site.idp.folder / "idp_mfa.yaml").read_text())
+    told = requests.get(f"http://{settings['metrics']['bind']}/metrics", timeout=20).text
+    (value,) = (
+        sample.value
+        for family in text_string_to_metric_families(told)
+        for sample in family.samples
+        if sample.name == name
+    )
+    return value
+
+
+def test_the_operator_sees_mail_that_waits_and_for_how_long(
+    site: Attacked, post: Post, owner: Person
+) -> None:
+    wait_until(lambda: gauge(site, "idp_mfa_letters_waiting") == 0, seconds=60)
+    assert gauge(site, "idp_mfa_letters_oldest_seconds") == 0
+    came = len(post.to(own_address(owner)))
+    post.answers("451 4.3.0 later")
+    try:
+        press(opened(site, owner, "/portal/reissue", OUTSIDE), "/send")
+        assert gauge(site, "idp_mfa_letters_waiting") >= 2, "a code and a notice"
+        # Due again and again, and never done with.
+        wait_until(lambda: gauge(site, "idp_mfa_letters_oldest_seconds") > 0)
+    finally:
+        post.answers(None)
+    post.to(own_address(owner), came + 2, seconds=60)
+    wait_until(lambda: gauge(site, "idp_mfa_letters_waiting") == 0, seconds=60)
 
 
 def test_no_code_is_in_the_store_and_no_address_on_record(

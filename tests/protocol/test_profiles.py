@@ -10,7 +10,7 @@ import pytest
 
 from idp_mfa.assets import folder
 from tests.protocol.attacked import PLAIN, Attacked, carried
-from tests.protocol.test_portal_mail import press, staff_address, subjects
+from tests.protocol.mailed import press, staff_address, subjects
 from tests.servers import foreground, slapd, valkey
 from tests.servers.idp import WIDE, identity_provider
 from tests.servers.smtp import Post, post_office

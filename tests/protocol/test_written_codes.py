@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.protocol.attacked import Attacked, Attacker, carried
-from tests.protocol.test_portal_mail import press
+from tests.protocol.mailed import press
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
 from tests.simulators.user_agent import Page
@@ -39,6 +39,13 @@ def asked(page: Page, factor: str) -> Page:
     if page.factor == factor:
         return page
     return page.agent.open(f"{page.url}/choose").press("factor", factor)
+
+
+def offered(page: Page, factor: str) -> bool:
+    """Whether the yellow page has it among the other methods."""
+    choices = page.agent.open(f"{page.url}/choose")
+    assert choices.mark in ("signin.choose", "signin.challenge")
+    return bool(choices.tree.xpath(f"//button[@name='factor'][@value='{factor}']"))
 
 
 def used(page: Page, factor: str, code: str) -> Page:
@@ -101,6 +108,48 @@ def test_it_sets_up_a_new_device_and_shows_and_changes_nothing(
 
 def at_password_of(site: Attacked, person: Person, path: str) -> Page:
     return person.give_password(site.browser(OUTSIDE).open(f"{site.idp.origin}{path}"))
+
+
+def test_with_a_lost_phone_and_a_code_on_paper_to_the_service(
+    site: Attacked, owner: Person
+) -> None:
+    codes = made(site, owner)
+    lost = press(at_code(site, owner), "/renew")
+    assert (lost.mark, lost.factor) == ("signin.challenge", "recovery_code"), lost.words[:300]
+    assert not lost.tree.xpath("//form[contains(@action, '/renew')]"), "it is this very road"
+    page = press(used(lost, "recovery_code", codes[0]), "/portal/totp/begin")
+    phone = Phone(page.tree.xpath("string(//*[@data-totp-key]/@data-totp-key)"))
+    page = press(page, "/complete", code=phone.code())
+    assert page.mark == "portal.totp.done"
+    old, owner.phone = owner.phone, phone
+    (back,) = page.tree.xpath("//a[@class='main']/@href")
+    waiting = page.agent.open(f"{site.idp.origin}{back}")
+    assert waiting.mark != "signin.password", "it was typed once"
+    done = waiting if carried(waiting) else owner.give_code(waiting)
+    assert carried(done), done.words[:300]
+    assert not carried(Person(owner.login, owner.password, old).sign_in(site.browser().ask()))
+
+
+def test_who_is_asked_for_two_kinds_finds_the_same_road(site: Attacked, owner: Person) -> None:
+    codes = made(site, owner)
+    page = owner.give_password(site.browser(CAMPUS).ask_mfa())
+    assert not page.tree.xpath("//details//form[contains(@action, '/choose')]")
+    page = used(press(page, "/renew"), "recovery_code", codes[0])
+    assert page.mark == "portal.totp.begin"
+    still = page.agent.open(f"{site.idp.origin}/")
+    assert still.mark == "portal.home"
+    assert not carried(page.agent.ask_mfa()), "a code is of no kind"
+
+
+def test_a_password_alone_finds_nothing_on_that_road(site: Attacked, owner: Person) -> None:
+    kept = site.credentials(owner)
+    page = press(at_code(site, owner), "/renew")
+    assert (page.mark, page.factor) == ("signin.challenge", "totp")
+    token = page.tree.xpath("string(//input[@name='csrf']/@value)")
+    for step in ("begin", "complete"):
+        page.agent.send("POST", f"{site.idp.origin}/portal/totp/{step}", {"csrf": token})
+    assert site.credentials(owner) == kept
+    assert not carried(page.agent.ask())
 
 
 def test_until_one_is_typed_in_the_old_ones_stay(site: Attacked, owner: Person) -> None:
@@ -168,7 +217,7 @@ def test_a_passcode_for_a_sign_in_is_good_for_that(site: Attacked, owner: Person
     assert agent.ask().mark == "signin.challenge", "for one sign-in"
     page = agent.open(f"{site.idp.origin}/portal/totp")
     assert page.factor == "totp", "it sets nothing up"
-    assert "passcode" not in page.agent.open(f"{page.url}/choose").text
+    assert not offered(page, "passcode")
     assert site.events(owner).count("passcode.issued") == 1
 
 
@@ -190,7 +239,7 @@ def test_a_newcomer_sets_up_a_first_device_from_afar_with_a_passcode(site: Attac
 def test_a_passcode_of_one_purpose_is_none_of_the_other(site: Attacked, owner: Person) -> None:
     enrol = passcode(site, owner, "enrol")
     page = at_code(site, owner)
-    assert "passcode" not in page.agent.open(f"{page.url}/choose").text
+    assert not offered(page, "enrolment_passcode")
     signin = passcode(site, owner, "sign-in")
     assert not carried(used(at_code(site, owner), "passcode", enrol))
     page = at_password_of(site, owner, "/portal/totp")
@@ -204,7 +253,7 @@ def test_a_newer_passcode_ends_the_older_one_and_a_zone_holds_it(
     old = passcode(site, owner, "sign-in")
     new = passcode(site, owner, "sign-in", "--zone", "vpn", "--hours", "1")
     page = at_code(site, owner)
-    assert "passcode" not in page.agent.open(f"{page.url}/choose").text, "it is for the VPN alone"
+    assert not offered(page, "passcode"), "it is for the VPN alone"
     newest = passcode(site, owner, "sign-in")
     for dead in (old, new):
         assert not carried(used(at_code(site, owner), "passcode", dead))

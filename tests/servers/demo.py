@@ -9,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from idp_mfa.pictures import by_id
 from tests.servers.foreground import folder, free_port, running
 from tests.simulators.person import Person
 from tests.simulators.phone import Phone
@@ -19,11 +21,15 @@ _COMMAND = (sys.executable, "-m", "idp_mfa", "demo")
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A running demo; people's phones are kept, for they show no code twice."""
+    """A running demo; people's phones are kept, for they show no code twice.
+
+    ``pictures`` are what people remember of the image matrix, by login.
+    """
 
     idp: str
     service: str
     people: dict[str, Person]
+    pictures: dict[str, list[str]]
 
 
 @contextlib.contextmanager
@@ -38,12 +44,16 @@ def demo() -> Iterator[Demo]:
             log=log,
             ready=lambda: "Ctrl-C stops everything" in log.read_text(errors="replace"),
         ):
+            cards = _cards(var)
             yield Demo(
-                f"http://localhost:{port}", f"http://localhost:{service_port}/", _people(var)
+                f"http://localhost:{port}",
+                f"http://localhost:{service_port}/",
+                {card["user"]: _person(card) for card in cards},
+                {card["user"]: _ids(card["pictures"]) for card in cards if card["pictures"]},
             )
 
 
-def _people(var: Path) -> dict[str, Person]:
+def _cards(var: Path) -> list[dict[str, Any]]:
     listed = subprocess.run(
         (*_COMMAND, "users", "--var", str(var), "--json"),
         check=True,
@@ -51,9 +61,15 @@ def _people(var: Path) -> dict[str, Person]:
         text=True,
         timeout=180,
     )
-    return {
-        card["user"]: Person(
-            card["user"], card["password"], Phone(card["totp_key"]) if card["totp_key"] else None
-        )
-        for card in json.loads(listed.stdout)
-    }
+    found: list[dict[str, Any]] = json.loads(listed.stdout)
+    return found
+
+
+def _person(card: dict[str, Any]) -> Person:
+    phone = Phone(card["totp_key"]) if card["totp_key"] else None
+    return Person(card["user"], card["password"], phone)
+
+
+def _ids(names: list[str]) -> list[str]:
+    by_name = {one.name("en"): one.id for one in by_id().values()}
+    return [by_name[name] for name in names]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from idp_mfa.throttle import Limits
 from tests.faults.stand import PATIENT, stand
 from tests.soak.brought_in import brought_in
+from tests.soak.changes import MAIL, Changes
 from tests.soak.chaos import Chaos
 from tests.soak.guesses import attack
 from tests.soak.memory import growth
@@ -46,6 +47,15 @@ def kills(asked: argparse.Namespace) -> bool:
         report = Chaos(site, asked.faults, asked.seed).run()
     _say(report)
     return not report.wrong
+
+
+def changes(asked: argparse.Namespace) -> bool:
+    """Workers killed in the middle of first set-ups and re-issues."""
+    _say(f"seed {asked.seed}")
+    with stand(PATIENT, MAIL) as site:
+        done = Changes(site, asked.faults, asked.seed).run()
+    _say(done)
+    return not done.wrong
 
 
 def guesses(asked: argparse.Namespace) -> bool:
@@ -115,7 +125,7 @@ def imports(asked: argparse.Namespace) -> bool:
 
 RUNS: dict[str, Callable[[argparse.Namespace], bool]] = {
     run.__name__: run
-    for run in (kills, guesses, siege, term, swaps, memory, replays, records, imports)
+    for run in (kills, changes, guesses, siege, term, swaps, memory, replays, records, imports)
 }
 
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from idp_mfa.audit import AuditEvent, AuditRecord, Wanted
 from idp_mfa.audit_log.address_keys import AddressKeyFile, create_address_keys
 from idp_mfa.audit_log.addresses import Addresses
 from idp_mfa.audit_log.chain import Chain
-from idp_mfa.audit_log.lines import encode
+from idp_mfa.audit_log.lines import encode, moment
 from idp_mfa.audit_log.search import Search
 from idp_mfa.audit_log.verify import verify
 from idp_mfa.model import Reference, Seen, ServiceId, UserId
 from tests.servers.foreground import folder
 
 DAYS = 30
-PEOPLE = 15_000
+PEOPLE = 2_000
 EVENTS = (
     AuditEvent.SIGN_IN_BEGAN,
     AuditEvent.PASSWORD_ACCEPTED,
@@ -110,22 +110,32 @@ def _write(path: Path, lines: Iterator[str], chain: Chain) -> None:
 
 
 def _records(count: int, began: datetime, addresses: Addresses) -> Iterator[str]:
+    """Lines of a day are sealed for each of ``PEOPLE`` once, and come again at other times."""
+    sealed: dict[tuple[date, int], str] = {}
     for number in range(count):
-        sign_in, step = divmod(number, len(EVENTS))
-        sign_in *= len(EVENTS)
-        yield encode(
-            AuditRecord(
-                at=_at(number, count, began),
-                event=EVENTS[step],
-                reference=_reference(sign_in),
-                user=UserId(f"id-{sign_in % PEOPLE}"),
-                service=ServiceId(f"https://sp{sign_in % 40}.example.ac.jp/shibboleth"),
-                seen=Seen(ip_address(_address(sign_in)), ("127.0.0.1 trusted",)),
-                detail={"factor": "totp", "left": 4} if step in (2, 3) else {},
-                decision=DECISION if step in (1, 4) else None,
-            ),
-            addresses,
+        at = _at(number, count, began)
+        key = (at.date(), number % PEOPLE)
+        if key not in sealed:
+            sealed[key] = encode(_record(number, at), addresses)
+        line = sealed[key]
+        yield f"{line[:13]}{moment(at)}{line[40:]}".replace(
+            line.partition('"reference":"')[2][:8], _reference(number), 1
         )
+
+
+def _record(number: int, at: datetime) -> AuditRecord:
+    step = number % len(EVENTS)
+    sign_in = number - step
+    return AuditRecord(
+        at=at,
+        event=EVENTS[step],
+        reference=_reference(sign_in),
+        user=UserId(f"id-{sign_in % PEOPLE}"),
+        service=ServiceId(f"https://sp{sign_in % 40}.example.ac.jp/shibboleth"),
+        seen=Seen(ip_address(_address(sign_in)), ("127.0.0.1 trusted",)),
+        detail={"factor": "totp", "left": 4} if step in (2, 3) else {},
+        decision=DECISION if step in (1, 4) else None,
+    )
 
 
 def _at(number: int, count: int, began: datetime) -> datetime:
@@ -137,5 +147,5 @@ def _reference(number: int) -> Reference:
 
 
 def _address(number: int) -> str:
-    number -= number % len(EVENTS)
+    number = (number - number % len(EVENTS)) % PEOPLE
     return f"203.0.{number // 256 % 256}.{number % 256}"
