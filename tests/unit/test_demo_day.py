@@ -14,9 +14,12 @@ from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.audit_log.lines import decode, encode
 from idp_mfa.demo.day import Day
 from idp_mfa.demo.people import settle
+from idp_mfa.factor import Factor
+from idp_mfa.factors.image_matrix import NAME as MATRIX
+from idp_mfa.factors.image_matrix import ImageMatrix
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
-from idp_mfa.model import Service, ServiceId
+from idp_mfa.model import FactorName, Service, ServiceId
 from idp_mfa.policy.load import load
 from idp_mfa.policy.model import Policy
 from idp_mfa.policy.record import from_record
@@ -30,8 +33,12 @@ NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 @pytest.fixture
 def records(tmp_path: Path) -> list[AuditRecord]:
     directory = SqliteSite(tmp_path / "people.db").directory
-    settle(directory, Totp("Demo"), clock=lambda: NOW - timedelta(days=30), randomness=os.urandom)
-    kinds = {TOTP: Totp("Demo").may_show}
+    factors: dict[FactorName, Factor] = {
+        TOTP: Totp("Demo"),
+        MATRIX: ImageMatrix(50, timedelta(days=180)),
+    }
+    settle(directory, factors, clock=lambda: NOW - timedelta(days=30), randomness=os.urandom)
+    kinds = {name: factor.may_show for name, factor in factors.items()}
     file = assets.folder("policies") / "default.yaml"
     policy = load(file.read_text("utf-8"), str(file), kinds)
     assert isinstance(policy, Policy)
