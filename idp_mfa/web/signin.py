@@ -202,7 +202,8 @@ class SignInPages:
         binding = browser.binding(key)
         asked = self._signin.ask_passkey(key, binding) if browser.csrf_right(binding) else None
         if asked is None:
-            return Response("{}", 410, mimetype="application/json")
+            status = 410 if isinstance(self._signin.look(key, binding), Gone) else 409
+            return Response("{}", status, mimetype="application/json")
         return Response(asked.shown["options"], mimetype="application/json")
 
     def passkey(self, id: str) -> Response:

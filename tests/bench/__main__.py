@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from tests.bench import decision
+from tests.bench import decision, factors
 from tests.bench.measure import Bench, Row
 from tests.bench.processes import Process
 from tests.bench.report import Report
@@ -38,14 +38,18 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS, help="browsers at once")
     given = parser.parse_args()
     report = run(given.people, given.rounds, given.sign_ins, tuple(Row), given.clients)
-    prices = decision.by_networks()
+    prices, verified = decision.by_networks(), factors.in_signatures()
     if given.json:
-        plain = {**report.plain(), "decision_in_signatures_by_networks": prices}
+        plain = {
+            **report.plain(),
+            "decision_in_signatures_by_networks": prices,
+            "verification_in_signatures": verified,
+        }
         text = json.dumps(plain, indent=1)
     else:
-        text = f"{report.table()}\n\n{decision.told(prices)}"
+        text = f"{report.table()}\n\n{decision.told(prices)}\n{factors.told(verified)}"
     sys.stdout.write(f"{text}\n")
-    return 0 if report.met else 1
+    return 0 if report.met and factors.kept(verified) else 1
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.policy.load import load
 from idp_mfa.policy.model import Policy
-from idp_mfa.ports import Change
+from idp_mfa.ports import Change, StateStore
 from idp_mfa.session import SessionLimits, Sessions
 from idp_mfa.signin.flow import Authenticated, AwaitIdentity, AwaitResponse, Refused
 from idp_mfa.signin.outcomes import (
@@ -56,6 +56,7 @@ from idp_mfa.signin.service import SignIn
 from idp_mfa.signin.transactions import SignInLimits
 from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.memory_outbox import MemoryOutbox
+from idp_mfa.store.redis import RedisServer, RedisStore
 from idp_mfa.throttle import Limits, Throttle
 from tests.contracts.audit_acts import ADDRESSES, CHAIN
 from tests.contracts.directory_sites import SqliteSite, account
@@ -65,6 +66,8 @@ from tests.simulators.authenticator import PRESENT, Authenticator
 OUTSIDE = Seen(ip_address("203.0.113.10"), ())
 KEY = b"k" * 32
 RACERS = 64
+SHIPPED = Limits()
+ROOM_FOR_ALL = Limits(factor_tries_per_transaction=RACERS, signed_burst=RACERS)
 
 
 @dataclass
@@ -126,10 +129,20 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
+    return built(tmp_path, MemoryStore)
+
+
+@pytest.fixture
+def shared(tmp_path: Path, connected: RedisServer) -> House:
+    """The same on Redis and Valkey, where nodes meet."""
+    return built(tmp_path, lambda _: RedisStore(connected), ROOM_FOR_ALL)
+
+
+def built(tmp_path: Path, kept: Callable[[Hand], StateStore], limits: Limits = SHIPPED) -> House:
     site = SqliteSite(tmp_path / "directory.sqlite")
     site.person("alice")
     clock = Hand()
-    store = MemoryStore(clock)
+    store = kept(clock)
     fido2 = Fido2("idp.example.ac.jp", "OMU", "https://idp.example.ac.jp", lambda: KEY)
     text = (assets.folder("policies") / "default.yaml").read_text()
     factors = {FIDO2_NAME: fido2, TOTP: Totp("OMU")}
@@ -146,7 +159,7 @@ def house(tmp_path: Path) -> House:
             policy=lambda: policy,
             factors=factors,
             preference=(FIDO2_NAME, TOTP),
-            throttle=Throttle(Limits(), KEY),
+            throttle=Throttle(limits, KEY),
             devices=Devices(store, os.urandom, KEY),
             outbox=MemoryOutbox(),
             clock=clock,
@@ -206,6 +219,18 @@ def test_of_many_answers_to_one_question_one_is_looked_at(house: House) -> None:
     assert sum(isinstance(one, Stale) for one in found) == RACERS - 1
 
 
+def test_of_many_answers_on_many_nodes_one_counts(shared: House) -> None:
+    """What each of them would be let try by the limits, the store lets one do."""
+    at = shared.asked()
+    posted = shared.device.get(shared.options(at))
+    found = race(lambda _: shared.respond(at, posted))
+    (done,) = (one for one in found if isinstance(one, At))
+    assert signed_in(done).user.login == "alice"
+    assert sum(isinstance(one, Stale) for one in found) == RACERS - 1
+    accepted = [one for one in shared.window.recent(999) if AuditEvent.FACTOR_ACCEPTED.value in one]
+    assert len(accepted) == 1
+
+
 def test_a_wrong_answer_spends_the_question(house: House) -> None:
     """G2: also for the right answer that comes after it, in the same tab or another."""
     at = house.asked()
@@ -260,7 +285,8 @@ def test_a_locked_account_is_not_let_in(house: House, state: AccountState) -> No
 # -- without a name --------------------------------------------------------------------------
 
 
-def test_without_a_name_the_owner_is_found_and_the_question_counts_once(house: House) -> None:
+def test_without_a_name_the_owner_is_found_and_the_question_counts_once(shared: House) -> None:
+    house = shared
     begun = house.begun()
     posted = house.device.get(house.question(begun))
     found = race(lambda _: house.without_name(begun, posted))

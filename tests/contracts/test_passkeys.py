@@ -34,7 +34,7 @@ from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.store.redis import RedisStore
 from idp_mfa.webauthn import Finding
-from tests.contracts.directory_sites import SqliteSite, account, credential, now
+from tests.contracts.directory_sites import Site, SqliteSite, account, credential, now
 from tests.contracts.store_acts import connected_to
 from tests.servers.valkey import StoreServer
 from tests.simulators.authenticator import (
@@ -56,7 +56,7 @@ KINDS = {
 
 @dataclass
 class House:
-    site: SqliteSite
+    site: Site
     store: StateStore
     options: Fido2Options = field(default_factory=Fido2Options)
 

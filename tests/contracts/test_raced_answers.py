@@ -23,6 +23,8 @@ from idp_mfa.directory.ldap import LdapDirectory
 from idp_mfa.factor import Enrolment, Rejection, Response, terms
 from idp_mfa.factors.image_matrix import PRACTISED, ImageMatrix
 from idp_mfa.factors.recovery_code import PASSCODES, RECOVERY_CODES
+from idp_mfa.factors.totp import NAME as TOTP
+from idp_mfa.factors.totp import Totp
 from idp_mfa.model import (
     AuthnRequest,
     BoundBy,
@@ -45,11 +47,12 @@ from idp_mfa.signin.outcomes import AnswerNotAccepted, At, Begun, Stale, Typed
 from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.service import SignIn
 from idp_mfa.signin.transactions import SignInLimits
+from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.store.redis import RedisStore
 from idp_mfa.throttle import Limits, Throttle
 from tests.contracts.audit_acts import ADDRESSES
-from tests.contracts.directory_sites import RING, LdapSite, account
+from tests.contracts.directory_sites import RING, LdapSite, account, bind, credential
 from tests.contracts.store_acts import RACERS, connected_to, race
 from tests.contracts.test_factors import OWNERS, Owner
 from tests.servers import valkey
@@ -233,3 +236,22 @@ def test_of_many_posts_of_one_sign_in_one_moves_it(house: House, somebody: Someb
     assert ended["in"] + ended["stale"] + ended["refused"] == RACERS, ended
     name = somebody.owner.factor.name
     assert SPENT_ONCE[name](house.held(somebody.login, name)), "spent once, and whole"
+
+
+def test_of_two_factors_removed_at_once_one_stays(house: House) -> None:
+    login = f"racer{next(_NUMBERS)}"
+    house.site.person(login)
+    both = bind(house.site.directory, login, credential("c1"), credential("c2"))
+    standing = StandingAlone({TOTP: Totp("T")}, frozenset())
+
+    def remove(number: int) -> bool:
+        read = both if number < RACERS // 2 else account(house.site.directory, login)
+        one = next((c for c in read.credentials.active if c.id == f"c{number % 2 + 1}"), None)
+        if one is None or not standing.may_remove(read, one):
+            return False
+        changes = (Change(one, None),)
+        done = house.site.directory.change(read.user.id, read.credentials, changes)
+        return done is ChangeAnswer.DONE
+
+    assert sum(race(remove)) == 1
+    assert len(house.held(login, TOTP)) == 1
