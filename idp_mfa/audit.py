@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from idp_mfa.model import Randomness, Reference, Seen, ServiceId, UserId
+
+Network = IPv4Network | IPv6Network
 
 
 class AuditEvent(Enum):
@@ -38,6 +41,7 @@ class AuditEvent(Enum):
     FACTOR_BOUND = "factor.bound"
     FACTOR_RENAMED = "factor.renamed"
     FACTOR_REMOVED = "factor.removed"
+    FACTOR_RESYNCHRONISED = "factor.resynchronised"
     KEY_SHOWN = "key.shown"
     REISSUE_BEGAN = "reissue.began"
     REISSUE_CONFIRMED = "reissue.confirmed"
@@ -86,6 +90,7 @@ TOLD_TO_OWNER = frozenset(
         AuditEvent.FACTOR_DISABLED,
         AuditEvent.SESSION_ENDED,
         AuditEvent.FACTOR_BOUND,
+        AuditEvent.FACTOR_RESYNCHRONISED,
         AuditEvent.FACTOR_REMOVED,
         AuditEvent.KEY_SHOWN,
         AuditEvent.REISSUE_BEGAN,
@@ -143,6 +148,41 @@ class AuditRecord:
     detail: Mapping[str, str | int | bool | tuple[str, ...] | None] = field(default_factory=dict)
     decision: Mapping[str, Any] | None = None
     veiled: Veiled | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are looked for: all of what is named; from ``since`` on, and before ``until``.
+
+    ``network`` is one address, an IPv4 /24 or an IPv6 /56. ``rule`` is the rule that decided,
+    ``outcome`` what came of it: the decision's outcome, or why something was refused or wrong.
+    """
+
+    reference: Reference | None = None
+    user: UserId | None = None
+    service: ServiceId | None = None
+    event: AuditEvent | None = None
+    network: Network | None = None
+    rule: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def is_met(self, record: AuditRecord) -> bool:
+        """Whether a record is one of those; of its address nothing is said here."""
+        decision = record.decision or {}
+        rules = (decision.get("rule"), record.detail.get("rule"))
+        outcomes = (decision.get("outcome"), *map(record.detail.get, ("why", "diagnosis")))
+        return (
+            self.reference in (None, record.reference)
+            and self.user in (None, record.user)
+            and self.service in (None, record.service)
+            and self.event in (None, record.event)
+            and self.rule in (None, *rules)
+            and self.outcome in (None, *outcomes)
+            and (self.since is None or record.at >= self.since)
+            and (self.until is None or record.at < self.until)
+        )
 
 
 _READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"

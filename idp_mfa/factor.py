@@ -189,6 +189,66 @@ class Recognises(Protocol):
         ...
 
 
+class HashAlgorithm(Enum):
+    """Of a time-based code (RFC 6238 1.2)."""
+
+    SHA1 = "SHA1"
+    SHA256 = "SHA256"
+    SHA512 = "SHA512"
+
+
+FEWEST_KEY_BYTES = 10
+"""Apps of old were given 80 bits; whatever has less was cut or misread."""
+DIGITS = frozenset({6, 8})
+PERIODS = frozenset({30, 60})
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKey:
+    """A key that another system or a vendor made: ``digits`` a code, each for ``period`` seconds.
+
+    ``serial`` is that of a hardware token, which is ``drift`` periods ahead of our clock.
+    ValueError for what no factor of ours takes.
+    """
+
+    key: bytes = field(repr=False)
+    algorithm: HashAlgorithm = HashAlgorithm.SHA1
+    digits: int = 6
+    period: int = 30
+    serial: str = ""
+    drift: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.key) < FEWEST_KEY_BYTES:
+            raise ValueError(f"the key has {len(self.key) * 8} bits: at least 80 are needed")
+        if self.digits not in DIGITS:
+            raise ValueError(f"codes of {self.digits} digits: 6 or 8 are taken")
+        if self.period not in PERIODS:
+            raise ValueError(f"codes of {self.period} seconds: 30 or 60 are taken")
+
+
+@runtime_checkable
+class TakesKeys(Protocol):
+    """What a factor may have besides: it goes on with keys that were made elsewhere."""
+
+    def taken(self, empty: Credential, key: SharedKey) -> Credential:
+        """An active credential of such a key."""
+        ...
+
+    def holds(self, credential: Credential, key: SharedKey) -> bool:
+        """Whether a credential, of any state, has just that key."""
+        ...
+
+    def resynchronised(
+        self, credential: Credential, codes: tuple[str, str], at: datetime
+    ) -> tuple[Credential, StepSpend] | None:
+        """The credential at its token's own time, and what its second code spends.
+
+        ``codes`` are two that the token showed one after the other; None if it did not lately.
+        """
+        ...
+
+
 @runtime_checkable
 class Lapses(Protocol):
     """What a factor may have besides: credentials that run out, or are for one place alone."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
-from idp_mfa.audit import AuditRecord
+from idp_mfa.audit import AuditRecord, Wanted
 from idp_mfa.letters import Awaited, Letter, LetterId, Mail, Notice, Pending, Queued
 from idp_mfa.model import (
     Account,
@@ -448,4 +448,8 @@ class AuditLog(Protocol):
 
     def recent(self, limit: int) -> Sequence[AuditRecord]:
         """The newest records first, from the look-up window."""
+        ...
+
+    def search(self, wanted: Wanted, limit: int) -> Sequence[AuditRecord]:
+        """At most so many of the newest such records."""
         ...

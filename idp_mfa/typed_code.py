@@ -1,4 +1,4 @@
-"""Six digits out of what somebody typed."""
+"""Digits out of what somebody typed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ _LONGEST = 64
 
 
 def six_digits(typed: str) -> str | None:
-    """Six ASCII digits, or None.
+    """Six ASCII digits, or None."""
+    return digits(typed, DIGITS)
+
+
+def digits(typed: str, length: int) -> str | None:
+    """So many ASCII digits, or None.
 
     Full-width digits, blanks and hyphens are how people and their keyboards write them; anything
     else, other scripts' digits too, is not a code.
@@ -21,4 +26,4 @@ def six_digits(typed: str) -> str | None:
         for letter in typed
         if not letter.isspace() and letter not in "-‐‑–—－ー"
     )
-    return kept if len(kept) == DIGITS and kept.isascii() and kept.isdigit() else None
+    return kept if len(kept) == length and kept.isascii() and kept.isdigit() else None

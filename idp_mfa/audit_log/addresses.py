@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
-from idp_mfa.audit import Veiled
+from idp_mfa.audit import Network, Veiled
 from idp_mfa.audit_log.address_keys import AddressKeys
 from idp_mfa.model import Device, Randomness, Reference, Seen
 from idp_mfa.sealed import open_under, seal_under
@@ -19,8 +19,6 @@ MARKED_PREFIXES = {4: (32, 24), 6: (128, 56)}
 """For each version of IP: the prefix of an address, and of the network that is marked with it."""
 _MARK_BYTES = 12
 _NONCE_BYTES = 12
-
-Network = IPv4Network | IPv6Network
 
 
 class Addresses:
@@ -59,18 +57,20 @@ class Addresses:
 
     def is_from(self, veiled: Veiled, network: Network) -> bool:
         """Whether the marks say so; ``network`` is one address, an IPv4 /24 or an IPv6 /56."""
-        keys = self._keys.opening(veiled.day)
+        mark = self.mark(network, veiled.day)
+        whole, _ = MARKED_PREFIXES[network.version]
+        theirs = veiled.address if network.prefixlen == whole else veiled.network
+        return mark is not None and mark == theirs
+
+    def mark(self, network: Network, day: date) -> str | None:
+        """How an address, an IPv4 /24 or an IPv6 /56 is marked on a day; None without its keys."""
+        keys = self._keys.opening(day)
         if keys is None:
-            return False
+            return None
+        if network.prefixlen not in MARKED_PREFIXES[network.version]:
+            raise ValueError(f"no mark is made of a /{network.prefixlen}")
         marks = _marks(keys.marking, str(network.network_address))
-        whole, part = MARKED_PREFIXES[network.version]
-        match network.prefixlen:
-            case length if length == whole:
-                return marks[0] == veiled.address
-            case length if length == part:
-                return marks[1] == veiled.network
-            case _:
-                raise ValueError(f"no mark is made of a /{network.prefixlen}")
+        return marks[MARKED_PREFIXES[network.version].index(network.prefixlen)]
 
 
 def searchable(text: str) -> Network | None:

@@ -48,10 +48,11 @@ class AuditOptions:
     """Where the record goes: a file, syslog or both.
 
     ``syslog`` is ``unix:///dev/log``, ``udp://HOST[:514]`` or ``tcp://HOST[:601]``. The window in
-    the store shows the newest ``window_length`` lines, and each reference's own for
+    the store shows the newest ``window_length`` lines, and those of as many references, for
     ``window_kept``; a person sees the newest ``owners_length`` of their own for ``owners_kept``.
-    Addresses can be opened for ``addresses_kept``, in whole days. ValueError if
-    the record goes nowhere that keeps it.
+    Addresses can be opened for ``addresses_kept``, in whole days; rotated files are kept for
+    ``lines_kept``, or until somebody else takes them. ValueError if the record goes nowhere that
+    keeps it.
     """
 
     file: Path | None = None
@@ -62,6 +63,7 @@ class AuditOptions:
     owners_length: int = 15
     owners_kept: timedelta = timedelta(days=30)
     addresses_kept: timedelta = timedelta(days=180)
+    lines_kept: timedelta | None = None
 
     def __post_init__(self) -> None:
         syslog = self.syslog_address
@@ -71,6 +73,8 @@ class AuditOptions:
             raise ValueError("the audit's window must hold something for a while")
         if self.owners_length < 1 or self.owners_kept < timedelta(seconds=1):
             raise ValueError("owners_length and owners_kept must hold something for a while")
+        if self.lines_kept is not None and self.lines_kept < timedelta(days=1):
+            raise ValueError("lines_kept must be a day or longer")
         if self.addresses_kept < timedelta(days=1):
             raise ValueError("addresses_kept must be a day or longer")
 

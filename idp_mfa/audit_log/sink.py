@@ -20,8 +20,8 @@ class Sink(Protocol):
         """Whether a line that it took without complaint is on record."""
         ...
 
-    def write(self, record: AuditRecord, line: str) -> None:
-        """Take a record, whose line is without its end."""
+    def write(self, record: AuditRecord, line: str) -> str:
+        """Take a record, whose line is without its end; the line as it stands there."""
         ...
 
     def check(self) -> None:

@@ -38,7 +38,7 @@ class Syslog:
         """UDP is heard or it is not, and nobody knows."""
         return not isinstance(self._address, UdpSyslog)
 
-    def write(self, record: AuditRecord, line: str) -> None:
+    def write(self, record: AuditRecord, line: str) -> str:
         """Handed to the daemon, or to the connection to it, when this returns."""
         with self._lock:
             if self._resting_until is not None and record.at < self._resting_until:
@@ -48,6 +48,7 @@ class Syslog:
             except OSError as error:
                 self._resting_until = record.at + REST
                 raise self._unavailable(error) from None
+        return line
 
     def check(self) -> None:
         """Nothing, or ``Unavailable`` if the daemon cannot be reached."""

@@ -8,11 +8,13 @@ import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from idp_mfa.audit import TOLD_TO_OWNER, AuditRecord, Told
+from idp_mfa.audit import TOLD_TO_OWNER, AuditRecord, Told, Wanted
 from idp_mfa.audit_log.addresses import Addresses
+from idp_mfa.audit_log.chain import Chain, Link, link_of
 from idp_mfa.audit_log.json_lines import JsonLines
 from idp_mfa.audit_log.lines import decode, encode, undecided
 from idp_mfa.audit_log.options import AuditOptions
+from idp_mfa.audit_log.search import Search
 from idp_mfa.audit_log.sink import Sink
 from idp_mfa.audit_log.syslog import Syslog
 from idp_mfa.audit_log.window import AuditWindow
@@ -20,6 +22,8 @@ from idp_mfa.model import Reference, UserId
 from idp_mfa.ports import Unavailable
 
 LONGEST_REFERENCE = 16
+MOST_LINES = 100_000
+"""Looked at in the window."""
 WINDOW_REST = timedelta(seconds=5)
 """After a failure the window is left alone for so long: it must not slow what fails already."""
 
@@ -39,6 +43,7 @@ class AuditTrail:
         self._sinks = sinks
         self._window = window
         self._addresses = addresses
+        self._finder = Search(addresses)
         self._file = file
         self._failing: dict[str, str] = {}
         self._window_rests_until: datetime | None = None
@@ -50,9 +55,13 @@ class AuditTrail:
 
     def record(self, record: AuditRecord) -> None:
         """Written and flushed in at least one sink when this returns, else ``Unavailable``."""
-        line = encode(record, self._addresses)
-        kept = [sink.keeps for sink in self._sinks if self._taken(sink, record, line)]
-        if not any(kept):
+        line, is_kept = encode(record, self._addresses), False
+        for sink in self._sinks:
+            taken = self._taken(sink, record, line)
+            # What comes after the file has the line with its link: another copy to hold it against.
+            line = taken or line
+            is_kept = is_kept or (sink.keeps and taken is not None)
+        if not is_kept:
             raise Unavailable("audit", "; ".join(self._failing.values()) or "no sink keeps it")
         self._show(record, line)
 
@@ -77,6 +86,33 @@ class AuditTrail:
     def recent(self, limit: int) -> Sequence[AuditRecord]:
         """The newest records first, from the look-up window."""
         return self._records(self._window.recent(limit))
+
+    def search(self, wanted: Wanted, limit: int) -> Sequence[AuditRecord]:
+        """At most so many of the newest such records: of this node's file, and of the window.
+
+        The window alone knows what happened on other nodes, and may be lost.
+        """
+        shown: Sequence[AuditRecord] = ()
+        try:
+            shown = self.recent(MOST_LINES)
+        except Unavailable:
+            if self._file is None:
+                raise
+        found = [one for one in shown if self._finder.is_met(wanted, one)]
+        if self._file is not None:
+            there = {(one.at, one.reference, one.event) for one in found}
+            found += (
+                one
+                for one in self._finder.newest(self._file.path, wanted, limit)
+                if (one.at, one.reference, one.event) not in there
+            )
+        return sorted(found, key=lambda record: record.at, reverse=True)[: max(limit, 0)]
+
+    def links(self) -> Sequence[Link]:
+        """The links of the lines in the look-up window, of every node's chain."""
+        lines = self._window.recent(MOST_LINES)
+        found = (link_of(line.encode("ascii", "replace")) for line in lines)
+        return [link for link in found if link is not None]
 
     def of(self, user_id: UserId) -> Sequence[AuditRecord]:
         """What somebody may see of what is on record about them, the newest first."""
@@ -105,17 +141,17 @@ class AuditTrail:
         found = (decode(line, self._addresses) for line in lines)
         return [record for record in found if record is not None]
 
-    def _taken(self, sink: Sink, record: AuditRecord, line: str) -> bool:
+    def _taken(self, sink: Sink, record: AuditRecord, line: str) -> str | None:
         try:
-            sink.write(record, line)
+            taken = sink.write(record, line)
         except Unavailable as error:
             if sink.name not in self._failing:
                 log.error("audit: %s fails: %s", sink.name, error.why)
             self._failing[sink.name] = error.why
-            return False
+            return None
         if self._failing.pop(sink.name, None) is not None:
             log.warning("audit: %s works again", sink.name)
-        return True
+        return taken
 
     def _show(self, record: AuditRecord, line: str) -> None:
         if self._window_rests_until is not None and record.at < self._window_rests_until:
@@ -141,13 +177,14 @@ def audit_trail(
     options: AuditOptions,
     window: AuditWindow,
     addresses: Addresses,
+    chain: Chain,
     others: Sequence[Sink] = (),
 ) -> AuditTrail:
     """The trail that settings describe; nothing is opened before the first record.
 
     ``others`` read along.
     """
-    file = None if options.file is None else JsonLines(options.file, options.sync)
+    file = None if options.file is None else JsonLines(options.file, options.sync, chain)
     address = options.syslog_address
     syslog = None if address is None else Syslog(address, socket.gethostname())
     sinks = [sink for sink in (file, syslog, *others) if sink is not None]

@@ -20,6 +20,9 @@ from idp_mfa.cli.policy_versions import activate, history, rollback, shadow
 from idp_mfa.cli.serve import serve
 from idp_mfa.cli.sp import sp
 from idp_mfa.cli.user import user
+from idp_mfa.cli.user_import import import_
+from idp_mfa.cli.user_lists import list_
+from idp_mfa.cli.user_token import resync
 from idp_mfa.compose import NotComposed
 from idp_mfa.ports import Unavailable
 
@@ -58,6 +61,8 @@ def program(context: click.Context, config: Path) -> None:
 
 for command in (prove, diff, replay, activate, rollback, history, shadow):
     policy.add_command(command)
+for command in (import_, list_, resync):
+    user.add_command(command)
 for command in (serve, check, policy, sp, user, key, audit, metadata):
     program.add_command(command)
 

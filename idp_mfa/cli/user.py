@@ -13,7 +13,7 @@ from idp_mfa.model import Account, FactorName
 from idp_mfa.ports import Unavailable
 
 
-@click.group()
+@click.group(name="user")
 def user() -> None:
     """Look at a person's account and factors, and mend them."""
 

@@ -11,6 +11,7 @@ from flask import g, has_request_context
 
 from idp_mfa.audit_log.address_keys import AddressKeyFile
 from idp_mfa.audit_log.addresses import Addresses
+from idp_mfa.audit_log.chain import Chain
 from idp_mfa.audit_log.trail import AuditTrail, audit_trail
 from idp_mfa.checked_clock import CheckedClock
 from idp_mfa.countries import CountryFile
@@ -150,7 +151,12 @@ class Adapters:
             owners_kept=options.owners_kept,
         )
         others = [] if self.metrics is None else [self.metrics]
-        return audit_trail(options, window, self.addresses, others)
+        return audit_trail(options, window, self.addresses, self.audit_chain, others)
+
+    @cached_property
+    def audit_chain(self) -> Chain:
+        """What holds the lines of the record together; its key is made of what never changes."""
+        return Chain(lambda: load_secret(self.settings.keys.pairwise_salt), self.randomness)
 
     @cached_property
     def address_keys(self) -> AddressKeyFile:

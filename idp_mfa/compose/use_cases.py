@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,14 @@ from idp_mfa.desk.mending import Mending
 from idp_mfa.desk.orders import Proposals
 from idp_mfa.devices import Devices
 from idp_mfa.enrolment import Enrolments
-from idp_mfa.factor import Nameless
+from idp_mfa.factor import Nameless, TakesKeys
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.fido2 import Fido2
 from idp_mfa.factors.image_matrix import NAME as MATRIX
+from idp_mfa.factors.totp import NAME as TOTP
+from idp_mfa.hardware_tokens import HardwareTokens
 from idp_mfa.helpdesk import HelpDesk
+from idp_mfa.importing import Imports
 from idp_mfa.key_folder import load_secret
 from idp_mfa.mail.addresses import normalised
 from idp_mfa.mail.writing import Writer
@@ -252,6 +256,38 @@ class UseCases(Adapters):
             self.outbox,
             self.factors,
             self.clock,
+            self.randomness,
+        )
+
+    @property
+    def _takers(self) -> Mapping[FactorName, TakesKeys]:
+        return {name: one for name, one in self.factors.items() if isinstance(one, TakesKeys)}
+
+    @cached_property
+    def imports(self) -> Imports:
+        """Taking over TOTP keys that were made elsewhere."""
+        return Imports(
+            directory=self.watched,
+            credentials=self.watched,
+            audit=self.audit,
+            outbox=self.outbox,
+            takers=self._takers,
+            factor=TOTP,
+            label=self.settings.totp.issuer,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def hardware_tokens(self) -> HardwareTokens:
+        """Tokens whose clocks have gone off."""
+        return HardwareTokens(
+            self.watched,
+            self.store,
+            self.audit,
+            self.throttle,
+            self._takers,
+            self.checked_clock,
             self.randomness,
         )
 

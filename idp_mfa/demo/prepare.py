@@ -11,12 +11,14 @@ from idp_mfa.assets import folder as assets_folder
 from idp_mfa.audit_log.address_keys import create_address_keys
 from idp_mfa.compose import House, NotComposed, compose
 from idp_mfa.demo import identity_provider, service_pages
+from idp_mfa.demo.day import Day
 from idp_mfa.demo.people import PEOPLE, Card, cards, settle
 from idp_mfa.demo.service_provider import ServiceOptions, metadata
 from idp_mfa.directory.sqlite import SqliteDirectory
 from idp_mfa.factors.totp import Totp
 from idp_mfa.key_folder import KeyFolder, create_secret
 from idp_mfa.keys import KeyType
+from idp_mfa.model import Service, ServiceId
 from idp_mfa.saml.metadata import metadata as metadata_of
 from idp_mfa.sealing_keys import create_ring
 from idp_mfa.services import NotAdded
@@ -25,6 +27,7 @@ from idp_mfa.yaml_document import Problems
 
 SETTINGS = "idp_mfa.yaml"
 _ENTITY_ID = "urn:x-idp-mfa:demo"
+_SERVICE_ID = f"{_ENTITY_ID}-service"
 _INTERNAL = "internal"
 """The tag to which conf/release.yaml gives names and addresses."""
 
@@ -68,12 +71,15 @@ def prepare(folder: Path, *, base: str, service: str | None, store: str) -> Prep
     path = folder / SETTINGS
     path.write_text(_settings_text(base, store), encoding="utf-8")
     settings = _settings(path)
+    is_new = settings.audit.file is not None and not settings.audit.file.exists()
     _make_keys(settings, compose(settings))
     demo = _demo(settings)
     house = demo.house
     # The store stops and starts with the demo; nobody waits a minute for it.
     house.store.trust_as_whole()
     settle(demo.directory, house.factors, clock=house.clock, randomness=house.randomness)
+    if is_new:
+        _live_through_a_day(demo)
     environment = {
         identity_provider.SETTINGS: str(path),
         identity_provider.SERVICE: service or "",
@@ -114,6 +120,16 @@ def _demo(settings: Settings) -> Demo:
     return Demo(house, house.directory, Totp(settings.totp.issuer))
 
 
+def _live_through_a_day(demo: Demo) -> None:
+    house = demo.house
+    name = {"en": "Demo service", "ja": "デモサービス"}
+    service = Service(ServiceId(_SERVICE_ID), name, "localhost", tags=frozenset({_INTERNAL}))
+    kinds = {name: factor.may_show for name, factor in house.factors.items()}
+    day = Day(house.policy(), demo.directory.find, service, kinds, house.randomness)
+    for record in day.records(house.clock()):
+        house.audit.record(record)
+
+
 def _make_keys(settings: Settings, house: House) -> None:
     if not house.signing_keys.rows():
         house.signing_keys.create(KeyType.RSA_2048, "localhost")
@@ -132,7 +148,7 @@ def _register(house: House, base: str, path: Path) -> None:
     ours.write_bytes(metadata_of(house.identity_provider, house.signing_keys.keys().published))
     options = ServiceOptions(
         base=base,
-        entity_id=f"{_ENTITY_ID}-service",
+        entity_id=_SERVICE_ID,
         identity_provider_metadata=str(ours),
         key_and_certificate=str(path.parent / "keys" / f"{keys.keys().active.id}.pem"),
         people=tuple(person.login for person in PEOPLE),

@@ -1,12 +1,14 @@
 """Time-based one-time passwords (RFC 6238): SHA-1, six digits, thirty seconds, one step of drift.
 
-The only door to pyotp. Its own ``verify`` is not used: it does not say which step matched, and it
+Keys that were made elsewhere may have other hashes, digits and seconds: their records say so. The
+only door to pyotp. Its own ``verify`` is not used: it does not say which step matched, and it
 takes digits of other scripts (security.md 0.3).
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +23,11 @@ from idp_mfa.factor import (
     Enrolled,
     Enrolment,
     Field,
+    HashAlgorithm,
     Rejected,
     Rejection,
     Response,
+    SharedKey,
     Sighting,
     StepSpend,
 )
@@ -37,11 +41,13 @@ from idp_mfa.model import (
     User,
     Verification,
 )
-from idp_mfa.typed_code import six_digits
+from idp_mfa.typed_code import DIGITS, digits
 
 NAME = FactorName("totp")
 _STEP = timedelta(seconds=30)
 _DRIFT = 1
+_FAR_OFF = timedelta(hours=24)
+"""How far off a hardware token's clock may be to be resynchronised."""
 _KEY_BYTES = 20
 _REMEMBERED = timedelta(minutes=10)
 """Longer than any step is acceptable, on any node's clock."""
@@ -82,8 +88,9 @@ class Totp:
     ) -> Accepted | Rejected:
         """Find the credential and step that the code belongs to (RFC 6238 5.2, 6)."""
         del challenge
-        code = six_digits(response.fields.get("code", ""))
-        if code is None:
+        typed = response.fields.get("code", "")
+        lengths = {_shape(one).digits for one in credentials} or {DIGITS}
+        if all(digits(typed, length) is None for length in lengths):
             return Rejected(Rejection.MALFORMED)
         if not credentials:
             return Rejected(Rejection.NO_CREDENTIAL)
@@ -91,17 +98,17 @@ class Totp:
         matches = [
             (credential, step)
             for credential in credentials
-            for step in matching_steps(credential, code, at)
+            for step in matching_steps(credential, typed, at)
         ]
         if not matches:
             return Rejected(Rejection.WRONG)
-        credential, step = max(matches, key=lambda match: match[1])
+        credential, step = max(matches, key=lambda match: match[1] * _shape(match[0]).period)
         return Accepted(
             Verification(
                 NAME, frozenset({FactorKind.POSSESSION}), (Amr("otp"),), at, credential.id
             ),
-            StepSpend(credential.id, step, _REMEMBERED, _STEP),
-            next_code_in(at),
+            StepSpend(credential.id, step, _REMEMBERED, _shape(credential).period),
+            next_code_in(at, _shape(credential).period),
         )
 
     def begin_enrolment(
@@ -114,10 +121,11 @@ class Totp:
     def show_enrolment(self, user: User, unfinished: Credential) -> Enrolment:
         """The key, and the URI that apps read (SHA-1, 6, 30 are what every app takes)."""
         key = unfinished.secret["key"]
-        label = unfinished.label
+        label, shape = unfinished.label, _shape(unfinished)
         uri = (
             f"otpauth://totp/{quote(label, safe='()')}:{quote(user.login, safe='@')}"
-            f"?secret={key}&issuer={quote(label, safe='()')}&algorithm=SHA1&digits=6&period=30"
+            f"?secret={key}&issuer={quote(label, safe='()')}&algorithm={shape.algorithm.value}"
+            f"&digits={shape.digits}&period={shape.period // timedelta(seconds=1)}"
         )
         return Enrolment(
             unfinished,
@@ -137,23 +145,110 @@ class Totp:
         self, response: Response, credential: Credential, at: datetime, within: timedelta
     ) -> Sighting | None:
         """The step nearest to now whose code this is; every step is looked at."""
-        code = six_digits(response.fields.get("code", ""))
-        if code is None or "key" not in credential.secret:
+        typed = response.fields.get("code", "")
+        if "key" not in credential.secret:
             return None
-        now = _step_of(at)
-        steps = matching_steps(credential, code, at, within // _STEP)
+        period = _shape(credential).period
+        steps = matching_steps(credential, typed, at, within // period)
         if not steps:
             return None
+        now = _step_of(at, _shape(credential))
         nearest = min(steps, key=lambda step: abs(step - now))
-        return Sighting(nearest, (nearest - now) * _STEP, next_code_in(at))
+        return Sighting(nearest, (nearest - now) * period, next_code_in(at, period))
+
+    def taken(self, empty: Credential, key: SharedKey) -> Credential:
+        """An active credential of a key that was made elsewhere."""
+        secret = {"key": base64.b32encode(key.key).decode().rstrip("=")}
+        for name, value, usual in (
+            ("algorithm", key.algorithm.value, HashAlgorithm.SHA1.value),
+            ("digits", str(key.digits), str(DIGITS)),
+            ("period", str(key.period), "30"),
+            ("serial", key.serial, ""),
+            ("drift", str(key.drift), "0"),
+        ):
+            if value != usual:
+                secret[name] = value
+        return replace(empty, state=CredentialState.ACTIVE, secret=secret)
+
+    def holds(self, credential: Credential, key: SharedKey) -> bool:
+        """Whether a credential has just that key."""
+        held = credential.secret.get("key", "").rstrip("=").encode()
+        return hmac.compare_digest(held, base64.b32encode(key.key).rstrip(b"="))
+
+    def resynchronised(
+        self, credential: Credential, codes: tuple[str, str], at: datetime
+    ) -> tuple[Credential, StepSpend] | None:
+        """Two codes that follow each other are found in a day's steps by their place alone.
+
+        The place nearest to where the token was; that two codes are there by chance has a
+        probability below one in a hundred million.
+        """
+        shape = _shape(credential)
+        first, second = codes
+        within = _FAR_OFF // shape.period
+        seconds = set(matching_steps(credential, second, at, within + 1))
+        steps = [
+            step for step in matching_steps(credential, first, at, within) if step + 1 in seconds
+        ]
+        if not steps:
+            return None
+        now = _step_of(at, shape)
+        step = min(steps, key=lambda found: abs(found - now)) + 1
+        drift = shape.drift + step - now
+        secret = {**credential.secret, "drift": str(drift)}
+        return (
+            replace(credential, secret=secret, generation=credential.generation + 1),
+            StepSpend(credential.id, step, _REMEMBERED, shape.period),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a record says of its codes; ``drift`` is how many steps its device is ahead."""
+
+    algorithm: HashAlgorithm
+    digits: int
+    period: timedelta
+    drift: int
+
+
+def _shape(credential: Credential) -> _Shape:
+    secret = credential.secret
+    return _Shape(
+        HashAlgorithm(secret.get("algorithm", HashAlgorithm.SHA1.value)),
+        int(secret.get("digits", DIGITS)),
+        timedelta(seconds=int(secret.get("period", 30))),
+        int(secret.get("drift", 0)),
+    )
+
+
+def _generator(credential: Credential) -> pyotp.TOTP:
+    shape = _shape(credential)
+    return pyotp.TOTP(
+        credential.secret["key"],
+        digits=shape.digits,
+        digest=_HASHES[shape.algorithm],
+        interval=shape.period // timedelta(seconds=1),
+    )
+
+
+_HASHES = {
+    HashAlgorithm.SHA1: hashlib.sha1,
+    HashAlgorithm.SHA256: hashlib.sha256,
+    HashAlgorithm.SHA512: hashlib.sha512,
+}
 
 
 def matching_steps(
-    credential: Credential, code: str, at: datetime, drift: int = _DRIFT
+    credential: Credential, typed: str, at: datetime, drift: int = _DRIFT
 ) -> list[int]:
     """The steps within the drift whose code this is, compared in constant time."""
-    generator = pyotp.TOTP(credential.secret["key"])
-    now = _step_of(at)
+    shape = _shape(credential)
+    code = digits(typed, shape.digits)
+    if code is None:
+        return []
+    generator = _generator(credential)
+    now = _step_of(at, shape)
     return [
         step
         for step in range(max(now - drift, 0), now + drift + 1)
@@ -163,13 +258,14 @@ def matching_steps(
 
 def code_at(credential: Credential, at: datetime) -> str:
     """What a device with this key shows at a moment."""
-    return str(pyotp.TOTP(credential.secret["key"]).at(at))
+    return str(_generator(credential).generate_otp(_step_of(at, _shape(credential))))
 
 
-def _step_of(at: datetime) -> int:
-    return int(at.timestamp()) // int(_STEP.total_seconds())
+def _step_of(at: datetime, shape: _Shape) -> int:
+    """Which step a device is in, by its own clock."""
+    return int(at.timestamp()) // int(shape.period.total_seconds()) + shape.drift
 
 
-def next_code_in(at: datetime) -> timedelta:
+def next_code_in(at: datetime, period: timedelta = _STEP) -> timedelta:
     """How long until the app shows another code."""
-    return _STEP - timedelta(seconds=at.timestamp() % _STEP.total_seconds())
+    return period - timedelta(seconds=at.timestamp() % period.total_seconds())

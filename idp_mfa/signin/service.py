@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from idp_mfa.audit import AuditEvent
-from idp_mfa.diagnosis import word_of
+from idp_mfa.diagnosis import ClockOff, word_of
 from idp_mfa.factor import Accepted, Challenge, CounterSpend, Rejected, Rejection, Response
 from idp_mfa.model import (
     PASSWORD,
@@ -325,6 +325,9 @@ class SignIn:
                 why=answer.why.value,
                 detail=answer.detail or None,
                 diagnosis=None if told is None else word_of(told),
+                ahead_seconds=int(told.ahead.total_seconds())
+                if isinstance(told, ClockOff)
+                else None,
                 left=taken.left,
             )
             tries.factor_wrong(found, taken, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from idp_mfa.audit import AuditEvent, AuditRecord, Told
 from idp_mfa.audit_log import AuditTrail, MemoryWindow, audit_trail
 from idp_mfa.audit_log.address_keys import DayKeys
 from idp_mfa.audit_log.addresses import Addresses
+from idp_mfa.audit_log.chain import Chain
 from idp_mfa.audit_log.lines import decode
 from idp_mfa.audit_log.options import AuditOptions
 from idp_mfa.model import Reference, Seen, ServiceId, UserId
@@ -49,6 +51,7 @@ class OneKey:
 
 ADDRESSES = Addresses(OneKey(), bytes)
 """Their nonces are all the same, which only a test may do."""
+CHAIN = Chain(lambda: bytes(32), os.urandom)
 OTHER = replace(RECORD, reference=Reference("ZZZZ2222"))
 
 
@@ -66,7 +69,7 @@ def opened_trails() -> Iterator[Opener]:
 
     def open_one(path: Path | None = None, **options: Any) -> AuditTrail:
         window = options.pop("window", None) or MemoryWindow(100)
-        opened.append(audit_trail(AuditOptions(file=path, **options), window, ADDRESSES))
+        opened.append(audit_trail(AuditOptions(file=path, **options), window, ADDRESSES, CHAIN))
         return opened[-1]
 
     yield open_one

@@ -294,6 +294,19 @@ def test_the_windows_lines_die_at_their_time_and_a_story_is_bounded(kind: Kind) 
         assert list(long.story(CODE)) == [str(number) for number in range(100, 300)]
 
 
+def test_a_flood_of_sign_ins_does_not_fill_the_store() -> None:
+    with valkey.running(Kind.VALKEY) as server, connected_to(server) as ours:
+        window = RedisAuditWindow(ours, 4, timedelta(minutes=1))
+        for number in range(20):
+            window.add(f"line {number}", f"REF{number}")
+            window.add("again", "REF0")
+        kept = [number for number in range(20) if window.story(f"REF{number}")]
+        assert kept == [0, 17, 18, 19]
+        keys = ours.command("KEYS", ours.key("audit:story:") + b"*")
+        assert isinstance(keys, list)
+        assert len(keys) == 4
+
+
 def test_a_story_that_the_window_lost_is_found_in_the_files(path: Path, trail_of: Opener) -> None:
     trail = trail_of(path)
     old, newer, newest = RECORD, after(1), after(2)

@@ -58,7 +58,7 @@ from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.store.redis import RedisServer, RedisStore
 from idp_mfa.throttle import Limits, Throttle
-from tests.contracts.audit_acts import ADDRESSES
+from tests.contracts.audit_acts import ADDRESSES, CHAIN
 from tests.contracts.directory_sites import SqliteSite, account
 from tests.contracts.test_reauthentication import Hand
 from tests.simulators.authenticator import PRESENT, Authenticator
@@ -154,7 +154,7 @@ def built(tmp_path: Path, kept: Callable[[Hand], StateStore], limits: Limits = S
             directory=site.directory,
             credentials=site.directory,
             store=store,
-            audit=audit_trail(AuditOptions(tmp_path / "audit.log"), window, ADDRESSES),
+            audit=audit_trail(AuditOptions(tmp_path / "audit.log"), window, ADDRESSES, CHAIN),
             sessions=Sessions(store, clock, os.urandom, SessionLimits()),
             policy=lambda: policy,
             factors=factors,

@@ -44,7 +44,7 @@ from idp_mfa.signin.transactions import SignInLimits
 from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.throttle import Limits, Throttle
-from tests.contracts.audit_acts import ADDRESSES
+from tests.contracts.audit_acts import ADDRESSES, CHAIN
 from tests.contracts.directory_sites import SqliteSite
 
 CAMPUS = Seen(ip_address("192.0.2.10"), ())
@@ -104,7 +104,9 @@ def house(tmp_path: Path) -> House:
             directory=site.directory,
             credentials=site.directory,
             store=store,
-            audit=audit_trail(AuditOptions(tmp_path / "audit.jsonl"), MemoryWindow(99), ADDRESSES),
+            audit=audit_trail(
+                AuditOptions(tmp_path / "audit.jsonl"), MemoryWindow(99), ADDRESSES, CHAIN
+            ),
             sessions=sessions,
             policy=lambda: policy,
             factors={TOTP: Totp("T")},

@@ -69,6 +69,20 @@ def _ask(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _asked_as_admin(demo: Demo, *words: str) -> str:
+    """Of ``idp-mfa`` itself, with the demo's settings."""
+    config = str(demo.folder / "idp_mfa.yaml")
+    done = subprocess.run(
+        [sys.executable, "-m", "idp_mfa", "--config", config, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def _start(place: Path, *more: str) -> Demo:
     place.mkdir(exist_ok=True)
     log = place / f"demo-{time.monotonic_ns()}.out"
@@ -262,6 +276,22 @@ class TestCommands:
             done = _ask("code", login, "--var", demo.folder)
             assert done.returncode == 1
             assert not done.stdout
+
+    def test_desk_and_admins_have_something_to_see(self, demo: Demo, tmp_path: Path) -> None:
+        tokens = tmp_path / "tokens.csv"
+        tokens.write_text("login,base32\nbob,GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n")
+        found = _asked_as_admin(
+            demo, "audit", "search", "--user", "alice", "--outcome", "old-key", "--json"
+        )
+        assert len(json.loads(found)) == 4
+        assert "head " in _asked_as_admin(demo, "audit", "verify")
+        listed = _asked_as_admin(demo, "user", "list", "--without-factor", "--json")
+        assert [row["login"] for row in json.loads(listed)] == ["bob"]
+        assert '"bob"' in _asked_as_admin(demo, "user", "list", "--without-factor", "--csv")
+        looked = _asked_as_admin(demo, "user", "import", str(tokens), "--format", "csv")
+        assert "1 taken" in looked
+        listed = _asked_as_admin(demo, "user", "list", "--without-factor", "--json")
+        assert listed.count("login") == 1, "a dry run changes nothing"
 
     def test_a_folder_without_a_demo_is_said_to_be_one(self, tmp_path: Path) -> None:
         done = _ask("users", "--var", tmp_path)

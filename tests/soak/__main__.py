@@ -13,10 +13,12 @@ from collections.abc import Callable
 
 from idp_mfa.throttle import Limits
 from tests.faults.stand import PATIENT, stand
+from tests.soak.brought_in import brought_in
 from tests.soak.changes import MAIL, Changes
 from tests.soak.chaos import Chaos
 from tests.soak.guesses import attack
 from tests.soak.memory import growth
+from tests.soak.records import searched
 from tests.soak.replays import many
 from tests.soak.siege import besieged
 from tests.soak.swaps import BROKEN, swapped
@@ -31,6 +33,8 @@ FIRST_DAYS_ENROLLED = 1_500
 SWAPPED_SIGN_INS, SWAPS, SWAPPED_PEOPLE = 1_000, 20, 500
 SIGN_INS = 50_000
 DECISIONS = 1_000_000
+RECORDS = 1_000_000
+KEYS, KILLS = 10_000, 2
 MOST_SECONDS_OF_REPLAY = 180
 PEOPLE = 3_000
 MOST_KIB_A_SIGN_IN = 0.25
@@ -104,8 +108,24 @@ def replays(asked: argparse.Namespace) -> bool:
     return done.sign_ins == asked.decisions and done.seconds < allowed
 
 
+def records(asked: argparse.Namespace) -> bool:
+    """What the desk looks for, among all records of a month."""
+    found = searched(asked.records)
+    _say(found)
+    return found.right and found.by_reference < 1 and found.by_person_and_day < 3
+
+
+def imports(asked: argparse.Namespace) -> bool:
+    """Keys of each format, the process killed on the way."""
+    done = brought_in(asked.keys, KILLS)
+    for one in done:
+        _say(one)
+    return all(one.right for one in done)
+
+
 RUNS: dict[str, Callable[[argparse.Namespace], bool]] = {
-    run.__name__: run for run in (kills, changes, guesses, siege, term, swaps, memory, replays)
+    run.__name__: run
+    for run in (kills, changes, guesses, siege, term, swaps, memory, replays, records, imports)
 }
 
 
@@ -119,6 +139,8 @@ def main() -> int:
     words.add_argument("--guesses-a-minute", type=int, default=GUESSES_A_MINUTE)
     words.add_argument("--sign-ins", type=int, default=SIGN_INS)
     words.add_argument("--decisions", type=int, default=DECISIONS)
+    words.add_argument("--records", type=int, default=RECORDS)
+    words.add_argument("--keys", type=int, default=KEYS)
     asked = words.parse_args()
     if unknown := set(asked.runs) - set(RUNS):
         words.error(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")

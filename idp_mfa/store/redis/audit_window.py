@@ -15,7 +15,7 @@ LONGEST_STORY = 200
 
 
 class RedisAuditWindow:
-    """The newest ``length`` lines, and each reference's own, for as long as ``kept``."""
+    """The newest ``length`` lines, and those of as many references, for as long as ``kept``."""
 
     def __init__(
         self,
@@ -34,7 +34,11 @@ class RedisAuditWindow:
 
     def add(self, line: str, reference: str, told: Told | None = None) -> None:
         """Show a line to every node."""
-        keys = [self._server.key("audit:recent"), self._story(reference)]
+        keys = [
+            self._server.key("audit:recent"),
+            self._story(reference),
+            self._server.key("audit:references"),
+        ]
         arguments: tuple[str | int, ...] = (line, self._length, LONGEST_STORY, self._kept)
         if told is not None:
             keys.append(self._owner(told.owner))
