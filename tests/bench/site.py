@@ -56,20 +56,25 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(people: int, *, log_level: str = "0") -> Iterator[Site]:
+def site(people: int, *, workers: int = 2, log_level: str = "0") -> Iterator[Site]:
     """Start all of it for so many people; everything ends with the block.
 
     The limits are the shipped ones; the store may be slow, for the machine may be busy.
     ``log_level`` "stats" has slapd write down what it is asked.
     """
+    port = free_port()
     with (
         slapd.slapd((), log_level=log_level) as directory,
         valkey.running(valkey.Kind.VALKEY) as store,
         identity_provider(
-            free_port(),
+            port,
             directory=directory,
             store=store,
-            more={"limits": {}, "store": {"url": store.url, "command_timeout": "10s"}},
+            more={
+                "limits": {},
+                "store": {"url": store.url, "command_timeout": "10s"},
+                "server": {"bind": f"127.0.0.1:{port}", "workers": workers},
+            },
         ) as idp,
     ):
         signed = TestServiceProvider("https://signed.example/sp", "https://signed.example/acs")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, CDPSession
+from playwright.sync_api import Browser
 
+from tests.browser.passkey_device import Device, Devices
 from tests.browser.walk import Walk
-from tests.servers.chromium import DESKTOP, PHONE, Visitor, chromium, visit
+from tests.servers.chromium import DESKTOP, PHONE, chromium
 from tests.servers.demo import Demo, demo
 from tests.servers.shibboleth import REFEDS_MFA
 from tests.simulators.person import Person
@@ -24,52 +24,6 @@ IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1"
 )
-PLATFORM = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": False}
-VERIFIES = {"hasUserVerification": True, "isUserVerified": True}
-AT_ONCE = {"automaticPresenceSimulation": True}
-
-
-@dataclass
-class Device:
-    """A browser profile with an authenticator of its own."""
-
-    walk: Walk
-    cdp: CDPSession
-    id: str
-
-    def credentials(self) -> list[dict[str, Any]]:
-        found = self.cdp.send("WebAuthn.getCredentials", {"authenticatorId": self.id})
-        kept: list[dict[str, Any]] = found["credentials"]
-        return kept
-
-    def take(self, credentials: list[dict[str, Any]], **lies: Any) -> None:
-        for one in credentials:
-            told = {"authenticatorId": self.id, "credential": {**one, **lies}}
-            self.cdp.send("WebAuthn.addCredential", told)
-
-
-class Devices:
-    """Hands out profiles; ``kind`` is what the protocol says of a virtual authenticator."""
-
-    def __init__(self, browser: Browser, stack: ExitStack) -> None:
-        self._browser = browser
-        self._stack = stack
-
-    def new(
-        self, screen: dict[str, Any] = PHONE, *, language: str = "en", touch: int = 0, **kind: Any
-    ) -> Device:
-        visitor = Visitor(language, screen)
-        page = self._stack.enter_context(visit(self._browser, visitor)).new_page()
-        if touch:
-            value = f"{{ get: () => {touch} }}"
-            page.add_init_script(
-                f"Object.defineProperty(Navigator.prototype, 'maxTouchPoints', {value})"
-            )
-        cdp = page.context.new_cdp_session(page)
-        cdp.send("WebAuthn.enable")
-        options = {**PLATFORM, **VERIFIES, **AT_ONCE, **kind}
-        made = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-        return Device(Walk(page), cdp, made["authenticatorId"])
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,7 @@ def carried(page: Page) -> bool:
 
 def fetched_at(page: Page) -> str:
     """Where the answer of a page's sign-in is fetched by a browser that lost it."""
-    found = re.search(r"/signin/([^/]+)", urlsplit(page.url).path)
+    found = re.search(r"/(?:signin|saml/answer)/([^/]+)", urlsplit(page.url).path)
     assert found, page.url
     return urljoin(page.url, f"/saml/answer/{found[1]}")
 

@@ -36,6 +36,7 @@ DECISIONS = 1_000_000
 RECORDS = 1_000_000
 KEYS, KILLS = 10_000, 2
 MOST_SECONDS_OF_REPLAY = 180
+WORKERS = 2
 PEOPLE = 3_000
 MOST_KIB_A_SIGN_IN = 0.25
 
@@ -95,7 +96,7 @@ def swaps(asked: argparse.Namespace) -> bool:
 
 def memory(asked: argparse.Namespace) -> bool:
     """Sign-ins one after another, and what workers hold after each tenth."""
-    grown = growth(asked.sign_ins, min(PEOPLE, asked.sign_ins))
+    grown = growth(asked.sign_ins, min(PEOPLE, asked.sign_ins), WORKERS)
     _say(grown)
     return grown.kib_a_sign_in < MOST_KIB_A_SIGN_IN
 

@@ -12,8 +12,8 @@ from tests.bench.site import site
 
 CLIENTS = 4
 PARTS = 10
-LEFT_OUT = 2
-"""Parts at the beginning in which caches fill."""
+LEFT_OUT = 5
+"""Parts at the beginning in which caches fill, each with its thousand entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Growth:
         )
 
 
-def growth(sign_ins: int, people: int) -> Growth:
+def growth(sign_ins: int, people: int, workers: int) -> Growth:
     """That many sign-ins with password and code, measured after each tenth."""
-    with site(people) as started:
+    with site(people, workers=workers) as started:
         bench = Bench(started, CLIENTS)
         bench.warm_up([Row.FACTOR])
         done, sizes = [], []
