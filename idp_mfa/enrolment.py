@@ -92,6 +92,13 @@ def has_shown_a_factor(verified: Iterable[Verification], at: datetime) -> bool:
     )
 
 
+def has_shown_a_kind(verified: Iterable[Verification], at: datetime) -> bool:
+    """Whether something of a kind besides the password was shown in the last minutes."""
+    return any(
+        done.kinds and done.factor != PASSWORD and at - done.at <= FRESH for done in verified
+    )
+
+
 def may_bind(
     account: Account,
     zone: Zone | None,

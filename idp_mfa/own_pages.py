@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import assert_never
 
 from flask import Response, request
@@ -12,6 +13,7 @@ from flask import Response, request
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.browser import Browser, Route, csrf_of
 from idp_mfa.enrolment import (
+    FRESH,
     NotAllowed,
     Onsite,
     has_shown_a_factor,
@@ -20,6 +22,7 @@ from idp_mfa.enrolment import (
 )
 from idp_mfa.mailed_codes import Asker
 from idp_mfa.model import (
+    PASSWORD,
     PORTAL,
     AuthnRequest,
     Because,
@@ -34,6 +37,7 @@ from idp_mfa.model import (
     TransactionId,
     User,
     UserId,
+    Verification,
 )
 from idp_mfa.policy.model import UNKNOWN, Deny, Policy
 from idp_mfa.policy.places import place, places
@@ -54,6 +58,10 @@ RESUME = "/portal/answer"
 """Where a sign-in for one of our pages is fetched."""
 FIRST = "first"
 """What an address of ours may name: the factor to ask first, if it is offered."""
+
+
+Shown = Callable[[Collection[Verification], datetime], bool]
+"""Whether what was verified, and when, is enough at a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +140,22 @@ class OwnPages:
             case never:
                 assert_never(never)
 
-    def with_a_factor(self, page: Page) -> Admitted | Response:
-        """Whoever may open the page and showed a factor just now, whatever a policy says."""
-        admitted = self.admitted(page)
+    def seen_to(
+        self, page: Page, admitted: Admitted | Response, enough: Shown = has_shown_a_factor
+    ) -> Admitted | Response:
+        """Whoever may open the page and showed enough just now, whatever a policy says (rule 2).
+
+        A policy may count what was shown longer ago: then it is asked for anew. Where the policy
+        is content with less than the page, asking again would go round in circles.
+        """
         if isinstance(admitted, Response):
             return admitted
-        if has_shown_a_factor(admitted.session.verified, self.clock()):
+        verified, now = admitted.session.verified, self.clock()
+        if enough(verified, now):
             return admitted
-        return self.refused(page, replace(admitted.because, cause=Cause.FRESHNESS), None)
+        if any(done.factor != PASSWORD and now - done.at <= FRESH for done in verified):
+            return self.refused(page, replace(admitted.because, cause=Cause.RULE), None)
+        return self._begin(replace(self.request(page), max_age=FRESH))
 
     def acting(self, page: Page, back: str) -> Admitted | Response:
         """The same for a form: one that our page did not send leads back to it."""
@@ -152,7 +168,10 @@ class OwnPages:
 
     def begin(self, page: Page) -> Response:
         """Sign in, or show more, for a page."""
-        begun = self._signin.begin(self.request(page), self.browser.seen())
+        return self._begin(self.request(page))
+
+    def _begin(self, request: AuthnRequest) -> Response:
+        begun = self._signin.begin(request, self.browser.seen())
         if isinstance(begun, Throttled):
             return self.browser.too_many(begun.until - self.clock())
         return self.browser.begun(begun)

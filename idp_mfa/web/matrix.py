@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol, assert_never
 
 from flask import Response, request
 
 from idp_mfa.browser import Route, road
-from idp_mfa.enrolment import FRESH, Bound, NotBound
+from idp_mfa.enrolment import Bound, NotBound, has_shown_a_kind
 from idp_mfa.factor import Factor, Rejected, Rejection
-from idp_mfa.model import PASSWORD, BoundBy, Cause, Credential, Page
+from idp_mfa.model import BoundBy, Credential, Page
 from idp_mfa.ports import Throttled
 from idp_mfa.set_ups import REMOVAL, SetUps
 from idp_mfa.signin.outcomes import Admitted
@@ -201,17 +200,8 @@ class MatrixPages:
 
     def _seen_to(self) -> Admitted | Response:
         """Whoever showed a factor of a kind just now, whatever a policy says."""
-        admitted = self._pages.admitted(Page.PORTAL_REMOVE_FACTOR)
-        if isinstance(admitted, Response):
-            return admitted
-        now = self._pages.clock()
-        if any(
-            done.kinds and done.factor != PASSWORD and now - done.at <= FRESH
-            for done in admitted.session.verified
-        ):
-            return admitted
-        because = replace(admitted.because, cause=Cause.FRESHNESS)
-        return self._pages.refused(Page.PORTAL_REMOVE_FACTOR, because, None)
+        here = Page.PORTAL_REMOVE_FACTOR
+        return self._pages.seen_to(here, self._pages.admitted(here), has_shown_a_kind)
 
     def _allowed_to_look(self) -> tuple[Admitted, BoundBy] | Response:
         """Who may set it up: by any factor if they have it, else as any factor is bound."""

@@ -167,9 +167,7 @@ class AddressPages:
             free = isinstance(may_bind(admitted.account, admitted.zone, verified, now), BoundBy)
             first = free and admitted.account.credentials.has_none
             return admitted if first else self._browser.see_other(road.after)
-        if not has_shown_possession(verified, now):
-            return self._pages.begin(road.page)
-        return admitted
+        return self._pages.seen_to(road.page, admitted, has_shown_possession)
 
     # -- drawing -----------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class RemovalPages:
 
     def page(self) -> Response:
         """What is set up, and what may go."""
-        admitted = self._pages.with_a_factor(Page.PORTAL_REMOVE_FACTOR)
+        admitted = self._admitted()
         if isinstance(admitted, Response):
             return admitted
         account = admitted.account
@@ -48,9 +48,13 @@ class RemovalPages:
             csrf=self._pages.csrf(),
         )
 
+    def _admitted(self) -> Admitted | Response:
+        here = Page.PORTAL_REMOVE_FACTOR
+        return self._pages.seen_to(here, self._pages.admitted(here))
+
     def remove(self) -> Response:
         """Take one away; a page that is out of date, or somebody who was faster, leads back."""
-        admitted = self._pages.with_a_factor(Page.PORTAL_REMOVE_FACTOR)
+        admitted = self._admitted()
         if isinstance(admitted, Response):
             return admitted
         found = self._named(admitted)

@@ -230,12 +230,11 @@ class TotpPages:
         return self._draw_key(admitted, answer)
 
     def _shown(self, pages: OwnPages) -> Admitted | Response:
-        admitted = pages.admitted(Page.PORTAL_SHOW)
+        admitted = pages.seen_to(
+            Page.PORTAL_SHOW, pages.admitted(Page.PORTAL_SHOW), has_shown_possession
+        )
         if isinstance(admitted, Response):
             return admitted
-        # Whatever a policy says (rule 2).
-        if not has_shown_possession(admitted.session.verified, self._pages.clock()):
-            return pages.begin(Page.PORTAL_SHOW)
         if not admitted.account.credentials.of(TOTP):
             return self.back()
         return admitted
