@@ -46,7 +46,7 @@ from idp_mfa.session import SessionLimits, Sessions
 from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.throttle import Limits, Throttle
-from tests.contracts.audit_acts import ADDRESSES
+from tests.contracts.audit_acts import ADDRESSES, CHAIN
 from tests.contracts.directory_sites import SqliteSite
 from tests.contracts.store_acts import race
 from tests.simulators.phone import Phone
@@ -89,7 +89,7 @@ class World:
         self.store = MemoryStore(self.clock)
         self.throttle = Throttle(Limits(), SECRET)
         self.audit = audit_trail(
-            AuditOptions(self.place / "audit.jsonl"), MemoryWindow(999), ADDRESSES
+            AuditOptions(self.place / "audit.jsonl"), MemoryWindow(999), ADDRESSES, CHAIN
         )
         self.totp = Totp("Test")
         self.factors = {TOTP: self.totp, **{one.name: one for one in PASSCODES}}

@@ -51,7 +51,7 @@ from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.store.redis import RedisStore
 from idp_mfa.throttle import Limits, Throttle
-from tests.contracts.audit_acts import ADDRESSES
+from tests.contracts.audit_acts import ADDRESSES, CHAIN
 from tests.contracts.directory_sites import RING, LdapSite, account, bind, credential
 from tests.contracts.store_acts import RACERS, connected_to, race
 from tests.contracts.test_factors import OWNERS, Owner
@@ -157,7 +157,9 @@ def _signin(people: LdapDirectory, store: StateStore, place: Path) -> SignIn:
             directory=people,
             credentials=people,
             store=store,
-            audit=audit_trail(AuditOptions(place / "audit.jsonl"), MemoryWindow(99), ADDRESSES),
+            audit=audit_trail(
+                AuditOptions(place / "audit.jsonl"), MemoryWindow(99), ADDRESSES, CHAIN
+            ),
             sessions=Sessions(store, now, os.urandom, SessionLimits()),
             policy=lambda: policy,
             factors=FACTORS,
