@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-worker_class = "gthread"
+worker_class = "idp_mfa.cli.worker.Worker"
 # The application is built once, keys and policy loaded, and each worker is a copy of that.
 preload_app = True
 timeout = 30

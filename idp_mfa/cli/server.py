@@ -1,49 +1,19 @@
-"""gunicorn as we run it: our settings, and workers that leave nobody waiting when they stop."""
+"""gunicorn as we run it: our settings, and an application that is made before its workers."""
 
 from __future__ import annotations
 
 import gc
 import runpy
-import select
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
 
 from idp_mfa import assets, locale
 from idp_mfa.cli.house import Program
 
 _COMPILED_WHEN_MET = ("portal/", "mail/", "demo/")
 """Folders of templates that a sign-in has no part in."""
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threads; one that stops takes whoever waits at the door, then closes the door.
-
-    gunicorn's own keeps the listening socket open, unheard, for as long as it finishes: the kernel
-    goes on taking connections, and all of them are reset in the end. A balancer must not send a
-    POST that may have been heard to another node, so somebody's sign-in would be interrupted.
-    """
-
-    sockets: Sequence[socket.socket]
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Listen or not; a worker that stops never listens again."""
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                while _somebody_waits(listener):
-                    self.accept(listener)
-                listener.close()
-            self.sockets = ()
-
-
-def _somebody_waits(listener: socket.socket) -> bool:
-    poll = select.poll()
-    poll.register(listener, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -64,7 +34,6 @@ class Server(BaseApplication):  # type: ignore[misc]
             "bind": server.bind,
             "workers": server.workers,
             "threads": server.threads,
-            "worker_class": Worker,
             "graceful_timeout": int(server.graceful_timeout.total_seconds()),
             **self._hooks,
         }

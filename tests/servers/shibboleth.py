@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -122,13 +123,13 @@ def shibboleth(
 
 
 def _metadata(site: Site) -> bytes:
-    """What it says of itself; a child of Apache that has just been made may drop a call."""
+    """What it says of itself; a busy machine's Apache drops or fails its first calls."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:
             with urlopen(f"{site.listen_url}/Shibboleth.sso/Metadata") as answer:
                 return bytes(answer.read())
-        except ConnectionError:
+        except (ConnectionError, HTTPError):
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
