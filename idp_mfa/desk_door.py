@@ -54,6 +54,17 @@ class DeskDoor:
             at=at,
         )
 
+    def listed(self, inside: Inside, roster: str, people: int) -> None:
+        """Put on record that one of the staff looked at a list."""
+        self._pages.record(
+            AuditEvent.DESK_LOOKED,
+            inside.admitted,
+            self._pages.reference(),
+            at="list",
+            list=roster,
+            people=people,
+        )
+
     def _let_in(self, admitted: Admitted | Response) -> Inside | Response:
         if isinstance(admitted, Response):
             return admitted

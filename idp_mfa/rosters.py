@@ -15,6 +15,7 @@ from idp_mfa.model import (
     CredentialState,
     FactorKind,
     FactorName,
+    UserId,
 )
 
 
@@ -37,6 +38,7 @@ class Roster(Enum):
 class Row:
     """One person of a list; ``since`` is when what it is about began, where that is known."""
 
+    id: UserId
     login: str
     name: str
     groups: tuple[str, ...]
@@ -92,6 +94,7 @@ def _row(
     if not is_listed:
         return None
     return Row(
+        account.user.id,
         account.user.login,
         account.user.display_name,
         tuple(sorted(account.groups)),

@@ -36,6 +36,7 @@ from idp_mfa.web.advice import AdvicePages
 from idp_mfa.web.caller import PAGE as CALLER
 from idp_mfa.web.caller import CallerPage
 from idp_mfa.web.desk import DeskPages
+from idp_mfa.web.desk_overview import OverviewPages
 from idp_mfa.web.desk_story import StoryPages
 from idp_mfa.web.fido2 import NEW as NEW_PASSKEY
 from idp_mfa.web.fido2 import PAGE as PASSKEYS
@@ -180,6 +181,14 @@ class House(UseCases):
         desk = (
             DeskPages(door, self.desk, self.watched, self.policy),
             StoryPages(door, self.audit, self.watched, self.policy),
+            OverviewPages(
+                door=door,
+                directory=self.directory,
+                audit=self.audit,
+                letters=self.outbox.waiting,
+                kinds={name: factor.may_show for name, factor in self.factors.items()},
+                clock=self.clock,
+            ),
         )
         own = (*self._portal(pages), activity, CallerPage(pages, self.callers), *desk)
         faces = (signin, *own, network, advice, saml, Health(self.pings()))

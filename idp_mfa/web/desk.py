@@ -96,6 +96,8 @@ class DeskPages:
             roles=[role.value for role in inside.member.roles],
             find_action=f"{PAGE}/find",
             story_action=f"{PAGE}/story",
+            now_url=f"{PAGE}/now",
+            lists_url=f"{PAGE}/lists",
             most=MOST_FOUND,
             person_url=_person_url,
             waiting=[row for row in self._waiting(inside) if row is not None],

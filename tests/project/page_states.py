@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ from idp_mfa.platforms import Platform
 from idp_mfa.policy.cases import Outcome
 from idp_mfa.policy.places import Place
 from idp_mfa.recovery import NotRecoverable
+from idp_mfa.rosters import Roster
+from idp_mfa.weather import Weather
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
@@ -564,6 +567,54 @@ def removals(mine: Context) -> Iterator[tuple[str, str, Context]]:
         yield f"removed {one.factor}", "portal/removed.html", {**mine, "removed": one}
 
 
+def overviews(mine: Context) -> Iterator[tuple[str, str, Context]]:
+    """What goes on at the moment, and the lists."""
+    calm = Weather(
+        since=datetime(2026, 11, 22, 12, tzinfo=UTC),
+        sign_ins=0,
+        wrong_codes={},
+        skews={},
+        asked={},
+        skipped={},
+        failures={},
+        unavailable={},
+        letters=0,
+        oldest_letter=timedelta(0),
+    )
+    stormy = Weather(
+        since=datetime(2026, 11, 22, 12, tzinfo=UTC),
+        sign_ins=4711,
+        wrong_codes={"wrong": 17, "already-used": 4, "clock": 2, HOSTILE: 1},
+        skews={-6: 3, -1: 1, 1: 1, 12: 2},
+        asked={"outside": 900, HOSTILE: 1},
+        skipped={"campus": 3000, "vpn": 1},
+        failures={"https://sp.example/": 3, "": 1},
+        unavailable={"directory": 5, "store": 1, "mail": 1, HOSTILE: 1},
+        letters=7,
+        oldest_letter=timedelta(minutes=3),
+    )
+    now = {**mine, "at": "12:00:00", "minutes": 15, "now_url": "/n", "cut": None}
+    yield "desk now calm", "admin/now.html", {**now, "weather": calm}
+    yield "desk now stormy", "admin/now.html", {**now, "weather": stormy, "cut": 5000}
+    off = replace(calm, skews={6: 5}, letters=None, oldest_letter=None)
+    yield "desk now our clock", "admin/now.html", {**now, "weather": off}
+    row = {"url": "/p", "login": "alice", "name": HOSTILE, "factors": ("totp (active)",)}
+    lists = {**mine, "rosters": [one.value for one in Roster], "action": "/l", "most": 2}
+    for roster in (None, *(one.value for one in Roster)):
+        for rows in ([], [{**row, "since": "1 Nov"}, {**row, "since": None, "factors": ()}]):
+            count = None if roster is None else len(rows) + 1 if rows else 0
+            shown = {"roster": roster, "group": HOSTILE, "rows": rows, "count": count}
+            yield (
+                f"desk lists {roster} {count}",
+                "admin/lists.html",
+                {
+                    **lists,
+                    **shown,
+                    "file_url": "/c",
+                },
+            )
+
+
 def desk_states() -> Iterator[tuple[str, str, Context]]:
     """The help desk's pages."""
     user = SimpleNamespace(id="id-1", login="alice", display_name=HOSTILE)
@@ -576,6 +627,8 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
         "roles": [role.value for role in Role],
         "find_action": "/f",
         "story_action": "/s",
+        "now_url": "/n",
+        "lists_url": "/l",
         "most": 1,
         "person_url": "/admin/person/{}".format,
         "typed": HOSTILE,
@@ -639,6 +692,7 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
             done = {**mine, "person": user, "act": act.value, "code": code, "until": "17:00"}
             done |= {"person_url": "/p", "reference": "7K3MQ9XT"}
             yield f"desk done {act} {code}", "admin/done.html", done
+    yield from overviews(mine)
     yield "desk refused", "admin/refused.html", {**mine, "reference": "7K3MQ9XT"}
     yield "desk no story", "admin/no_story.html", mine
     yield from stories(mine, user)

@@ -34,6 +34,9 @@ DESK = {
 ACTS = [act.value for act in Act]
 WAYS = {
     ("/admin", "GET"),
+    ("/admin/now", "GET"),
+    ("/admin/lists", "GET"),
+    ("/admin/lists/csv", "GET"),
     ("/admin/find", "GET"),
     ("/admin/find", "POST"),
     ("/admin/person/<id>", "GET"),
@@ -247,6 +250,52 @@ def test_looking_is_on_record(bureau: Bureau) -> None:
     looked = [line for line in lines if line["event"] == "desk.looked"]
     assert looked[-1]["detail"]["person"] == bureau.id("teacher")
     assert looked[-1]["user"] not in (None, bureau.id("teacher"))
+
+
+@pytest.mark.parametrize("who", MAY)
+def test_a_list_names_those_in_reach_on_a_page_and_in_a_file(bureau: Bureau, who: str) -> None:
+    path = "/admin/lists?list=one-device"
+    page, file = bureau.open(who, path), bureau.open(who, path.replace("lists", "lists/csv"))
+    if who == "nobody":
+        assert (page.mark, page.status, file.status) == ("desk.refused", 403, 403)
+        return
+    assert (page.mark, page.status) == ("desk.lists", 200)
+    assert file.headers["Content-Type"].startswith("text/csv")
+    assert "attachment" in file.headers["Content-Disposition"]
+    for name, caller in bureau.callers.items():
+        may = MAY[who][name] is not None
+        links = page.tree.xpath(f"//a[@href='/admin/person/{bureau.id(name)}']")
+        assert (bool(links), f'"{caller.login}"' in file.text) == (may, may)
+        assert caller.phone is not None
+        assert caller.phone.key not in page.text + file.text
+    one_group = bureau.open(who, f"{path}&group=finance")
+    assert len(one_group.tree.xpath("//ul[contains(@class, 'rows')]/li")) == (who != "students")
+
+
+def test_a_list_that_is_looked_at_is_on_record(bureau: Bureau) -> None:
+    bureau.open("auditor", "/admin/lists?list=disabled&group=no-such-group")
+    lines = [json.loads(line) for line in bureau.site.audited().splitlines()]
+    looked = [line["detail"] for line in lines if line["event"] == "desk.looked"]
+    assert looked[-1] == {"at": "list", "list": "disabled", "people": 0}
+
+
+def test_what_goes_on_at_the_moment_is_counted_and_names_nobody(bureau: Bureau) -> None:
+    def wrong(page: Page) -> int:
+        said = page.tree.xpath("//ul[@data-counts='wrong-codes']/li/strong/text()")
+        return sum(map(int, said))
+
+    caller = bureau.callers["student"]
+    before = bureau.open("students", "/admin/now")
+    asked = caller.give_password(bureau.site.browser(OFF_CAMPUS).open(bureau.url("/portal/mail")))
+    asked.submit(asked.form_with("code"), code="12345")
+    page = bureau.open("students", "/admin/now")
+    assert (page.mark, page.status) == ("desk.now", 200)
+    assert wrong(page) == wrong(before) + 1
+    asked_in = page.tree.xpath("//ul[@data-counts='asked']/li/span/text()")
+    assert "outside" in asked_in
+    for name in (caller.login, bureau.id("student"), "caller-"):
+        assert name not in page.text
+    assert bureau.open("nobody", "/admin/now").mark == "desk.refused"
 
 
 # -- acts ------------------------------------------------------------------------------------

@@ -122,14 +122,14 @@ EVIL = (
 
 @pytest.mark.parametrize("name", EVIL)
 def test_no_name_is_a_formula_in_a_spreadsheet(name: str) -> None:
-    text = table([Row(name, name, (name,), (), None)])
+    text = table([Row(UserId("id-1"), name, name, (name,), (), None)])
     _, row = csv.reader(io.StringIO(text, newline=""))
     assert all(cell == f"'{name}" for cell in row[:3])
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=2))
 def test_every_table_reads_back_cell_by_cell(login: str, name: str, groups: list[str]) -> None:
-    text = table([Row(login, name, tuple(groups), ("totp (active)",), AT)] * 2)
+    text = table([Row(UserId("id-1"), login, name, tuple(groups), ("totp (active)",), AT)] * 2)
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[0] == list(COLUMNS)
     assert (
