@@ -20,6 +20,7 @@ from idp_mfa.factors.image_matrix import ImageMatrix
 from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
 from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
+from idp_mfa.factors.totp import Totp
 from idp_mfa.model import FactorName, Page
 from idp_mfa.own_pages import OwnPages, SetUp, portal_service
 from idp_mfa.policy.in_force import SHOWN, Origin
@@ -221,6 +222,9 @@ class House(UseCases):
             factors=self.factors,
             set_ups=self._set_ups().values(),
         )
+        keys = self.factors[TOTP]
+        if not isinstance(keys, Totp):
+            raise TypeError("no other factor goes by this name")
         totp = TotpPages(
             pages=pages,
             sessions=self.sessions,
@@ -228,7 +232,7 @@ class House(UseCases):
             addresses=self.reissue_addresses if mails else None,
             outbox=self.outbox,
             store=self.store,
-            totp=self.factors[TOTP],
+            totp=keys,
             issuer=issuer,
             onsite=self.settings.onsite,
         )

@@ -170,6 +170,10 @@ class Totp:
                 secret[name] = value
         return replace(empty, state=CredentialState.ACTIVE, secret=secret)
 
+    def may_be_shown(self, credential: Credential) -> bool:
+        """Whether its key is for apps: that of a hardware token is nowhere but in it and here."""
+        return "serial" not in credential.secret
+
     def holds(self, credential: Credential, key: SharedKey) -> bool:
         """Whether a credential has just that key."""
         held = credential.secret.get("key", "").rstrip("=").encode()

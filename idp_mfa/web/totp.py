@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from flask import Response, request
 
@@ -45,6 +45,14 @@ _TOLD_AGAIN = timedelta(minutes=15)
 """Within so long a page that is looked at again is no news."""
 
 
+class Keys(Factor, Protocol):
+    """What its pages want of the factor besides the contract."""
+
+    def may_be_shown(self, credential: Credential) -> bool:
+        """Whether its key is one for apps."""
+        ...
+
+
 class TotpPages:
     """``addresses`` None: this site mails nothing, and no address is asked for."""
 
@@ -57,7 +65,7 @@ class TotpPages:
         addresses: ReissueAddresses | None,
         outbox: Outbox,
         store: StateStore,
-        totp: Factor,
+        totp: Keys,
         issuer: str,
         onsite: Onsite,
     ) -> None:
@@ -224,7 +232,7 @@ class TotpPages:
         answer = self._totp.verify(
             Challenge(TOTP),
             self._typed(),
-            admitted.account.credentials.of(TOTP),
+            self._for_apps(admitted.account),
             self._pages.clock(),
         )
         return self._draw_key(admitted, answer)
@@ -235,14 +243,17 @@ class TotpPages:
         )
         if isinstance(admitted, Response):
             return admitted
-        if not admitted.account.credentials.of(TOTP):
+        if not self._for_apps(admitted.account):
             return self.back()
         return admitted
+
+    def _for_apps(self, account: Account) -> tuple[Credential, ...]:
+        return tuple(filter(self._totp.may_be_shown, account.credentials.of(TOTP)))
 
     def _tell(self, admitted: Admitted) -> Credential:
         """The key that is about to be shown; its owner hears of it."""
         account = admitted.account
-        (credential, *_) = account.credentials.of(TOTP)
+        (credential, *_) = self._for_apps(account)
         mark = f"shown:{admitted.session.handle}:{credential.id}"
         if self._store.once(mark, _TOLD_AGAIN):
             reference = self._pages.reference()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.servers import slapd, valkey
 from tests.servers.foreground import free_port
 from tests.servers.idp import identity_provider
 from tests.servers.valkey import Kind
+from tests.simulators.phone import Phone
 
 OUTSIDE = "203.0.113.10"
 CONTENT = """\
@@ -65,3 +67,19 @@ def test_a_code_on_paper_shows_no_key_changes_no_address_and_goes_in_no_circle(
 @pytest.mark.parametrize("path", ["/portal/totp/show", "/ios/link", "/portal/mail"])
 def test_a_device_that_was_shown_just_now_opens_them(site: Attacked, path: str) -> None:
     assert opened(site, site.person(), path).status == 200
+
+
+def test_the_key_of_a_hardware_token_is_shown_to_nobody(site: Attacked, tmp_path: Path) -> None:
+    owner, key = site.person(enrolled=False), "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    file = tmp_path / "tokens.csv"
+    file.write_text(f"login,serial,base32\n{owner.login},K-17,{key}\n", encoding="ascii")
+    site.idp.must(
+        *("user", "import", str(file), "--format", "csv", "--apply", "--reason", "bought"),
+        *("--report", str(tmp_path / "report.csv")),
+    )
+    owner.phone = Phone(key)
+    for path in ("/portal/totp/show", "/ios/link"):
+        page = opened(site, owner, path)
+        assert page.status == 200
+        assert key not in page.text.replace(" ", "")
+        assert page.mark != "portal.totp.show"
