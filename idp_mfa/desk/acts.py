@@ -58,7 +58,7 @@ class Desk:
             return NotDone.NO_REASON
         person = warrant.person
         proof = self.callers.proof(warrant.staff, person.user.id)
-        if order.act.opens and proof is None:
+        if order.act.opens and (proof is None or not proof.opens):
             return NotDone.NO_PROOF
         if not warrant.takes_two:
             return self.mending.do(person, order, self._actor(warrant.staff, order, proof))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from idp_mfa.model import Clock, FactorName, Randomness, User, UserId
+from idp_mfa.model import NOT_FACTORS, PASSWORD, Clock, FactorName, Randomness, User, UserId
 from idp_mfa.ports import StateStore
 from idp_mfa.throttle import Throttle
 
@@ -43,13 +43,18 @@ class Number:
 class Proof:
     """Why the caller is taken to be the person.
 
-    ``shown`` is what the session had shown in which the number stood: with a password alone it is
-    no more than the password. ``otherwise`` and ``note`` are the staff's own word.
+    ``shown`` is what the session had shown in which the number stood. ``otherwise`` and ``note``
+    are the staff's own word.
     """
 
     shown: tuple[FactorName, ...] = ()
     otherwise: Otherwise | None = None
     note: str = ""
+
+    @property
+    def opens(self) -> bool:
+        """Whether it is more than the password, which a thief may have, or what the desk gave."""
+        return self.otherwise is not None or not {PASSWORD, *NOT_FACTORS}.issuperset(self.shown)
 
     @property
     def on_record(self) -> dict[str, str]:

@@ -325,6 +325,7 @@ def proof_row(proof: Proof) -> Mapping[str, object]:
         "otherwise": None if proof.otherwise is None else proof.otherwise.value,
         "note": proof.note,
         "shown": proof.shown,
+        "opens": proof.opens,
     }
 
 

@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 
 from flask import Response, make_response, request
 
-from idp_mfa.audit import Wanted
 from idp_mfa.browser import Route
 from idp_mfa.desk_door import PAGE, DeskDoor, Inside
 from idp_mfa.model import Account, Clock, FactorKind, FactorName
@@ -55,19 +54,20 @@ class OverviewPages:
         )
 
     def now(self) -> Response:
-        """Is it everyone? No person is named."""
+        """Is it everyone? Of all nodes, and no person is named."""
         inside = self._door.enter(NOW)
         if isinstance(inside, Response):
             return inside
         at = self._clock()
-        records = self._audit.search(Wanted(since=at - SPAN), MOST_RECORDS)
+        records = self._audit.recent(MOST_RECORDS)
+        is_cut = len(records) == MOST_RECORDS and records[-1].at > at - SPAN
         return self._browser.page(
             "admin/now.html",
             user=inside.admitted.account.user,
             weather=weather(records, at, SPAN, self._waiting()),
             at=self._browser.second(at),
             minutes=int(SPAN.total_seconds()) // 60,
-            cut=len(records) if len(records) >= MOST_RECORDS else None,
+            cut=MOST_RECORDS if is_cut else None,
             now_url=NOW,
             home_url=PAGE,
             csrf=self._door.csrf(),

@@ -340,6 +340,14 @@ def test_a_number_counts_once_for_who_typed_it(world: World) -> None:
     assert (line.detail["caller"], line.detail["caller_shown"]) == ("number", "password totp")
 
 
+@pytest.mark.parametrize("act", OPENING)
+def test_a_number_behind_the_password_alone_opens_nothing(world: World, act: Act) -> None:
+    staff, who = world.account("helen").user, world.account()
+    number = world.callers.number(who.user.id, (PASSWORD,))
+    assert world.desk.hear(staff, who, number.digits) == Proof((PASSWORD,))
+    assert world.ask(act) is NotDone.NO_PROOF
+
+
 def test_three_wrong_numbers_void_the_right_one(world: World) -> None:
     staff, who = world.account("helen").user, world.account()
     number = world.callers.number(who.user.id, (PASSWORD,))

@@ -619,8 +619,8 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
     """The help desk's pages."""
     user = SimpleNamespace(id="id-1", login="alice", display_name=HOSTILE)
     mine = {"user": user, "csrf": "token", "home_url": "/admin"}
-    number = {"shown": ("password", "totp"), "otherwise": None, "note": ""}
-    proofs = [None, number, {**number, "shown": ("password",)}]
+    number = {"shown": ("password", "totp"), "otherwise": None, "note": "", "opens": True}
+    proofs = [None, number, {**number, "shown": ("password",), "opens": False}]
     proofs += [{**number, "otherwise": how.value, "note": HOSTILE} for how in Otherwise]
     home = {
         **mine,

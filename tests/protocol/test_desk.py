@@ -398,6 +398,24 @@ def test_a_caller_is_known_by_the_number_of_their_own_page(bureau: Bureau) -> No
     assert number.replace(" ", "") not in bureau.site.audited()
 
 
+def test_a_number_of_whoever_has_the_password_alone_opens_nothing(bureau: Bureau) -> None:
+    caller = newcomer(bureau.site, "caller-robbed", "student", "students")
+    one = Bureau(bureau.site, bureau.staff, {"robbed": caller})
+    path = f"/admin/person/{one.id('robbed')}"
+    thief = Person(caller.login, caller.password)
+    page = thief.give_password(bureau.site.browser(CAMPUS).open(one.url("/portal/caller")))
+    assert page.mark == "portal.caller", page
+    shown = page.submit(next(form for form in page.tree.forms if "show" in form.action))
+    number = str(shown.tree.xpath("string(//*[@data-number])")).strip()
+    known = one.post("desk", f"{path}/caller", number=number)
+    assert "it opens nothing" in known.words
+    assert known.tree.xpath("//select[@name='how']"), "and another way to make sure is at hand"
+    for act in ("passcode", "enrol", "reset"):
+        refused = one.act("desk", "robbed", act, hours="1", factor="totp")
+        assert (refused.status, refused.mark) == (422, "desk.person"), act
+        assert "First make sure who calls" in refused.words
+
+
 def test_what_the_desk_ends_is_ended_and_told(bureau: Bureau) -> None:
     caller = newcomer(bureau.site, "caller-ended", "student", "students")
     one = Bureau(bureau.site, bureau.staff, {"ended": caller})
