@@ -182,6 +182,9 @@ class NumberedDocument(Generic[T]):
         known = () if held is None else (held.used, held.newest)
         on_disk, damaged = self._from_disk(known)
         ranked = self._ranked((*known, on_disk))
+        if not ranked and held is not None and not (held.foreign or damaged):
+            # That there was none is known as well as a number would be.
+            return replace(held, marker=None, looked_at=now)
         if not ranked:
             raise damaged or away
         # Without a marker it is read anew as soon as the store is there.

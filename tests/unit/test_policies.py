@@ -434,6 +434,24 @@ def test_while_the_store_is_away_the_copy_on_disk_decides_also_after_a_restart(s
     assert node.rule == "good"
 
 
+def test_who_saw_that_none_was_activated_goes_on_with_the_file_while_the_store_is_away(
+    site: Site,
+) -> None:
+    node, late = site.node("a"), site.node("b")
+    assert node.rule == "file"
+    site.store.stopped = True
+    for _ in range(3):
+        site.later(60)
+        assert (node.rule, node.now.origin) == ("file", Origin.FILE)
+    # Nobody told this one: one may have been activated that asks for more than the file does.
+    with pytest.raises(Unavailable):
+        late.in_force.now()
+    site.store.stopped = False
+    site.node("c").activate("second")
+    site.later()
+    assert node.rule == late.rule == "second"
+
+
 def test_a_change_whose_maker_died_before_telling_is_found(site: Site) -> None:
     server, admin = site.node("a"), site.node("b")
     admin.activate("first")
