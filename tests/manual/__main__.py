@@ -20,6 +20,7 @@ from idp_mfa.locale import LANGUAGES, Language
 from idp_mfa.settings import Settings, load
 from idp_mfa.yaml_document import Problems
 from tests.manual.book import PAGE, Book, Read, print_it
+from tests.manual.desk import drawn
 from tests.manual.journeys import Journeys, Pictures
 from tests.manual.stand import Stand, stand
 from tests.servers.idp import PROGRAM
@@ -86,12 +87,17 @@ def main() -> int:
     read.add_argument("--settings", type=Path, default=assets_folder("conf") / "idp_mfa.yaml")
     read.add_argument("--out", type=Path, default=_ROOT / "var" / "manual")
     read.add_argument("--language", choices=get_args(Language), action="append")
+    read.add_argument("--desk", action="store_true", help="the help desk's pictures instead")
     read.add_argument("--sharpness", type=int, choices=(1, 2), default=2)
     asked = read.parse_args()
     settings = load(asked.settings)
     if isinstance(settings, Problems):
         sys.stderr.write(f"{settings}\n")
         return 2
+    if asked.desk:
+        for picture in drawn(settings, asked.language or LANGUAGES, asked.out, asked.sharpness):
+            sys.stdout.write(f"{picture}\n")
+        return 0
     for language in made(settings, asked.language or LANGUAGES, asked.out, asked.sharpness):
         sys.stdout.write(f"{asked.out / language / PAGE}\n")
     return 0

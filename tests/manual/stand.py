@@ -51,6 +51,11 @@ class Stand:
         self.directory.add([slapd.Person(login, login.capitalize(), ("students",))])
         return Person(login, f"demo-{login}")
 
+    def somebody(self, login: str, *groups: str) -> Person:
+        """Somebody of these groups, whose phone is set up."""
+        self.directory.add([slapd.Person(login, login.capitalize(), groups)])
+        return Person(login, f"demo-{login}", self.idp.set_up_phone(login))
+
 
 @contextlib.contextmanager
 def stand(settings: Settings) -> Iterator[Stand]:
@@ -80,6 +85,9 @@ def _of_the_site(settings: Settings) -> dict[str, Any]:
         "site": {**asdict(settings.site), "network_hosts": {}},
         "totp": asdict(settings.totp),
         "factors": list(settings.factors),
+        "desk": {
+            "roles": [{"role": one.role.value, "group": one.group} for one in settings.desk.roles]
+        },
         "limits": {**WIDE, "mail_again_after": "0s"},
         "mail": {
             "folder": "outbox",
