@@ -42,6 +42,8 @@ class AuditEvent(Enum):
     FACTOR_RENAMED = "factor.renamed"
     FACTOR_REMOVED = "factor.removed"
     FACTOR_RESYNCHRONISED = "factor.resynchronised"
+    TOKEN_STOCKED = "token.stocked"
+    TOKEN_FORGOTTEN = "token.forgotten"
     KEY_SHOWN = "key.shown"
     REISSUE_BEGAN = "reissue.began"
     REISSUE_CONFIRMED = "reissue.confirmed"

@@ -239,6 +239,10 @@ class TakesKeys(Protocol):
         """Whether a credential, of any state, has just that key."""
         ...
 
+    def is_token(self, credential: Credential) -> bool:
+        """Whether it is of a hardware token, which has a clock of its own."""
+        ...
+
     def resynchronised(
         self, credential: Credential, codes: tuple[str, str], at: datetime
     ) -> tuple[Credential, StepSpend] | None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
+from idp_mfa.audit import AuditEvent
 from idp_mfa.factor import TakesKeys, step_key
-from idp_mfa.helpdesk import Actor
-from idp_mfa.model import Account, Clock, Credential, FactorName, Randomness, Reference
-from idp_mfa.ports import AuditLog, Change, ChangeAnswer, CredentialStore, StateStore, Throttled
+from idp_mfa.helpdesk import Actor, HelpDesk
+from idp_mfa.letters import NoticeKind
+from idp_mfa.model import Account, Clock, Credential, FactorName, Reference
+from idp_mfa.ports import Change, ChangeAnswer, StateStore, Throttled
 from idp_mfa.throttle import Throttle
 
 
@@ -38,26 +39,30 @@ class NotResynchronised(Enum):
 class HardwareTokens:
     """The use case of the desk, the same for a page and for the command line."""
 
-    credentials: CredentialStore
+    helpdesk: HelpDesk
     store: StateStore
-    audit: AuditLog
     throttle: Throttle
     takers: Mapping[FactorName, TakesKeys]
     clock: Clock
-    randomness: Randomness
+
+    def of(self, account: Account) -> tuple[Credential, ...]:
+        """The tokens with which somebody signs in."""
+        return tuple(one for one in account.credentials.active if self._taker(one) is not None)
 
     def resynchronise(
         self, account: Account, credential: Credential, codes: tuple[str, str], by: Actor
     ) -> Resynchronised | NotResynchronised | Throttled:
-        """Two codes that the token showed one after the other; both are spent by it."""
-        taker = self.takers.get(credential.factor)
+        """Two codes that the token showed one after the other; both are spent by it.
+
+        It is on record before it is done, and its owner is told.
+        """
+        taker = self._taker(credential)
         if taker is None or credential not in account.credentials.active:
             return NotResynchronised.NO_TOKEN
         reservation = self.store.reserve(self.throttle.enrolment(credential.id))
         if isinstance(reservation, Throttled):
             return reservation
-        now = self.clock()
-        found = taker.resynchronised(credential, codes, now)
+        found = taker.resynchronised(credential, codes, self.clock())
         if found is None:
             return NotResynchronised.WRONG_CODES
         after, spend = found
@@ -66,27 +71,24 @@ class HardwareTokens:
         key = step_key(account.user.id, credential.id)
         if not self.store.raise_to(key, spend.number, spend.remembered):
             return NotResynchronised.ALREADY_USED
-        reference = new_reference(self.randomness)
         seconds = 0 if spend.length is None else int(spend.length.total_seconds())
-        detail: dict[str, str | int] = {
-            "factor": credential.factor,
-            "credential": credential.id,
-            "reason": by.reason,
-            "drift_seconds": int(after.secret.get("drift", "0")) * seconds,
-        }
-        self.audit.record(
-            AuditRecord(
-                now,
-                AuditEvent.FACTOR_RESYNCHRONISED,
-                reference,
-                account.user.id,
-                actor=by.name,
-                detail=detail,
-            )
+        desk = self.helpdesk
+        reference = desk.record(
+            AuditEvent.FACTOR_RESYNCHRONISED,
+            account,
+            by,
+            factor=credential.factor,
+            credential=credential.id,
+            drift_seconds=int(after.secret.get("drift", "0")) * seconds,
         )
-        answer = self.credentials.change(
-            account.user.id, account.credentials, (Change(credential, after),)
+        notice = desk.notice(
+            NoticeKind.TOKEN_RESYNCHRONISED, account, reference, after.label or after.factor
         )
+        answer = desk.change(account, (Change(credential, after),), notice, after)
         if answer is not ChangeAnswer.DONE:
             return NotResynchronised.CHANGED_ELSEWHERE
         return Resynchronised(after, reference)
+
+    def _taker(self, credential: Credential) -> TakesKeys | None:
+        taker = self.takers.get(credential.factor)
+        return taker if taker is not None and taker.is_token(credential) else None

@@ -285,7 +285,7 @@ class HelpDesk:
         )
 
     def record(
-        self, event: AuditEvent, account: Account, by: Actor, **detail: str | tuple[str, ...]
+        self, event: AuditEvent, account: Account, by: Actor, **detail: str | int | tuple[str, ...]
     ) -> Reference:
         """One line about an act, before it happens."""
         reference = new_reference(self.randomness)

@@ -34,6 +34,7 @@ class NoticeKind(Enum):
     FACTOR_ENABLED = "factor-enabled"
     FACTOR_SUSPENDED = "factor-suspended"
     RESET_UNDONE = "reset-undone"
+    TOKEN_RESYNCHRONISED = "token-resynchronised"
     CODE_USED = "code-used"
 
 

@@ -52,8 +52,14 @@ RECOVERY_CODE = FactorName("recovery_code")
 REISSUE_ADDRESS = FactorName("reissue_address")
 """The record that holds where a re-issue's code is mailed to; it is no factor."""
 
+STOCKED_TOKEN = FactorName("stocked_token")
+"""The record of a hardware token in the stock, handed out or not; it is no factor."""
+
 NOT_FACTORS = frozenset({PASSCODE, ENROLMENT_PASSCODE})
 """What the desk hands out for hours: who holds one has no factor by it."""
+
+
+_OTHER_RECORDS = frozenset({REISSUE_ADDRESS, STOCKED_TOKEN})
 
 
 class FactorKind(Enum):
@@ -187,12 +193,17 @@ class Credentials:
     @property
     def factors(self) -> tuple[Credential, ...]:
         """The records of factors, of any state."""
-        return tuple(c for c in self.records if c.factor != REISSUE_ADDRESS)
+        return tuple(c for c in self.records if c.factor not in _OTHER_RECORDS)
 
     @property
     def reissue_address(self) -> Credential | None:
         """The record of the re-issue address."""
         return next((c for c in self.records if c.factor == REISSUE_ADDRESS), None)
+
+    @property
+    def stocked(self) -> tuple[Credential, ...]:
+        """The tokens of a stock, on the entry that is one."""
+        return tuple(c for c in self.records if c.factor == STOCKED_TOKEN)
 
     @property
     def active(self) -> tuple[Credential, ...]:

@@ -19,6 +19,7 @@ from idp_mfa.cli.policy_replay import replay
 from idp_mfa.cli.policy_versions import activate, history, rollback, shadow
 from idp_mfa.cli.serve import serve
 from idp_mfa.cli.sp import sp
+from idp_mfa.cli.token import token
 from idp_mfa.cli.user import user
 from idp_mfa.cli.user_import import import_
 from idp_mfa.cli.user_lists import list_
@@ -63,7 +64,7 @@ for command in (prove, diff, replay, activate, rollback, history, shadow):
     policy.add_command(command)
 for command in (import_, list_, resync):
     user.add_command(command)
-for command in (serve, check, policy, sp, user, key, audit, metadata):
+for command in (serve, check, policy, sp, user, token, key, audit, metadata):
     program.add_command(command)
 
 

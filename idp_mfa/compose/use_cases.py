@@ -12,6 +12,7 @@ from idp_mfa.desk.acts import Desk
 from idp_mfa.desk.callers import Callers
 from idp_mfa.desk.mending import Mending
 from idp_mfa.desk.orders import Proposals
+from idp_mfa.desk.token_acts import TokenActs
 from idp_mfa.devices import Devices
 from idp_mfa.enrolment import Enrolments
 from idp_mfa.factor import Nameless, TakesKeys
@@ -42,6 +43,7 @@ from idp_mfa.signin.parts import SignInParts
 from idp_mfa.signin.service import SignIn
 from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.throttle import Throttle
+from idp_mfa.token_stock import TokenStock
 
 if TYPE_CHECKING:
     pass
@@ -282,14 +284,14 @@ class UseCases(Adapters):
     def hardware_tokens(self) -> HardwareTokens:
         """Tokens whose clocks have gone off."""
         return HardwareTokens(
-            self.watched,
-            self.store,
-            self.audit,
-            self.throttle,
-            self._takers,
-            self.checked_clock,
-            self.randomness,
+            self.helpdesk, self.store, self.throttle, self._takers, self.checked_clock
         )
+
+    @cached_property
+    def token_stock(self) -> TokenStock | None:
+        """Hardware tokens that nobody has yet, where settings name an entry for them."""
+        login = self.settings.desk.token_stock
+        return TokenStock(self.helpdesk, login, TOTP, self._takers[TOTP]) if login else None
 
     @cached_property
     def callers(self) -> Callers:
@@ -305,6 +307,7 @@ class UseCases(Adapters):
                 self.helpdesk,
                 self.sessions,
                 self.reissue_addresses,
+                TokenActs(self.token_stock, self.hardware_tokens),
                 self.settings.passcodes.life,
             ),
             self.callers,

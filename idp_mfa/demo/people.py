@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from idp_mfa.audit import new_reference
 from idp_mfa.directory.sqlite import NewPerson, SqliteDirectory
-from idp_mfa.factor import Factor
+from idp_mfa.factor import Factor, SharedKey
 from idp_mfa.factors.image_matrix import NAME as MATRIX
 from idp_mfa.factors.image_matrix import ImageMatrix
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp, code_at, next_code_in
+from idp_mfa.helpdesk import Actor
 from idp_mfa.model import (
     Account,
     BoundBy,
@@ -25,6 +27,7 @@ from idp_mfa.model import (
 )
 from idp_mfa.pictures import by_id
 from idp_mfa.ports import Change
+from idp_mfa.token_stock import TokenStock
 
 DOMAIN = "example.ac.jp"
 
@@ -104,6 +107,16 @@ def settle(
             account = directory.find(person.login)
             if account is not None:
                 _bind(directory, factors[name], account, clock=clock, randomness=randomness)
+
+
+def stock_tokens(directory: SqliteDirectory, stock: TokenStock, randomness: Randomness) -> None:
+    """A few hardware tokens that nobody has, the same in every run."""
+    nobody = NewPerson(stock.login, "Token stock", randomness(32).hex().encode(), frozenset(), {})
+    if directory.add_user(nobody) is None:
+        return
+    for number in range(1, 4):
+        key = SharedKey(randomness(20), serial=f"DEMO-{number:04}")
+        stock.put(key, Actor("demo", "demo"), new_reference(randomness))
 
 
 def cards(directory: SqliteDirectory, totp: Totp) -> tuple[Card, ...]:

@@ -12,7 +12,7 @@ from idp_mfa.audit_log.address_keys import create_address_keys
 from idp_mfa.compose import House, NotComposed, compose
 from idp_mfa.demo import identity_provider, service_pages
 from idp_mfa.demo.day import Day
-from idp_mfa.demo.people import PEOPLE, Card, cards, settle
+from idp_mfa.demo.people import PEOPLE, Card, cards, settle, stock_tokens
 from idp_mfa.demo.service_provider import ServiceOptions, metadata
 from idp_mfa.directory.sqlite import SqliteDirectory
 from idp_mfa.factors.totp import Totp
@@ -78,6 +78,8 @@ def prepare(folder: Path, *, base: str, service: str | None, store: str) -> Prep
     # The store stops and starts with the demo; nobody waits a minute for it.
     house.store.trust_as_whole()
     settle(demo.directory, house.factors, clock=house.clock, randomness=house.randomness)
+    if house.token_stock is not None:
+        stock_tokens(demo.directory, house.token_stock, house.randomness)
     if is_new:
         _live_through_a_day(demo)
     environment = {

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from idp_mfa.audit import AuditEvent
 from idp_mfa.desk.callers import Callers, NotProved, Otherwise, Proof
-from idp_mfa.desk.mending import Done, Mending, NotDone
+from idp_mfa.desk.mending import Mending
 from idp_mfa.desk.orders import Order, Proposal, Proposals
-from idp_mfa.desk.roles import Act, Warrant
+from idp_mfa.desk.outcome import Done, NotDone
+from idp_mfa.desk.roles import Warrant
 from idp_mfa.helpdesk import Actor, HelpDesk
 from idp_mfa.model import Account, User
 
@@ -62,10 +63,9 @@ class Desk:
             return NotDone.NO_PROOF
         if not warrant.takes_two:
             return self.mending.do(person, order, self._actor(warrant.staff, order, proof))
-        if order.act is Act.ADDRESS:
-            problem = self.mending.acceptable(person, order)
-            if isinstance(problem, NotDone):
-                return problem
+        problem = self.mending.problem(person, order)
+        if problem is not None:
+            return problem
         by = self._actor(warrant.staff, order, proof)
         self.helpdesk.record(AuditEvent.DESK_PROPOSED, person, by, act=order.act.value)
         return Proposed(self.proposals.propose(order, person.user, warrant.staff, proof))
@@ -99,8 +99,13 @@ class Desk:
         )
         return None
 
-    def carry_out(self, warrant: Warrant, proposal: Proposal) -> Outcome:
-        """What a second agreed to, by its author and once: only the author sees a passcode."""
+    def carry_out(
+        self, warrant: Warrant, proposal: Proposal, codes: tuple[str, str] = ("", "")
+    ) -> Outcome:
+        """What a second agreed to, by its author and once: only the author sees a passcode.
+
+        ``codes`` are those of a token, which are typed now; mistyped ones cost no second agreement.
+        """
         second = proposal.approved_by
         if second is None or warrant.staff.id != proposal.by.id:
             return NotDone.NOT_APPROVED
@@ -109,7 +114,10 @@ class Desk:
         if not self.proposals.drop(proposal):
             return NotDone.GONE
         by = self._actor(warrant.staff, proposal.order, proposal.proof, second)
-        return self.mending.do(warrant.person, proposal.order, by)
+        done = self.mending.do(warrant.person, replace(proposal.order, codes=codes), by)
+        if done in _TYPED_WRONG:
+            self.proposals.put_back(proposal)
+        return done
 
     def _actor(
         self, staff: User, order: Order, proof: Proof | None, second: User | None = None
@@ -122,6 +130,9 @@ class Desk:
                 **({} if second is None else {"approved_by": second.login}),
             },
         )
+
+
+_TYPED_WRONG = (NotDone.WRONG_CODES, NotDone.CODES_USED, NotDone.TOO_MANY_TRIES)
 
 
 def _not_the_second(warrant: Warrant, proposal: Proposal) -> NotDone | None:

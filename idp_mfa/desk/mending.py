@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import Enum
 from typing import assert_never
 
 from idp_mfa.audit import AuditEvent
 from idp_mfa.desk.orders import Order
+from idp_mfa.desk.outcome import Done, NotDone
 from idp_mfa.desk.roles import Act
+from idp_mfa.desk.token_acts import TokenActs
 from idp_mfa.helpdesk import Actor, HelpDesk, Passcode, Purpose
 from idp_mfa.letters import NoticeKind, masked
 from idp_mfa.model import Account, BoundBy, Credential, CredentialState, FactorName, Reference
@@ -22,39 +23,13 @@ _RESET = (CredentialState.ACTIVE, CredentialState.DISABLED, CredentialState.UNFI
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """It has happened; ``passcode`` is shown this once."""
-
-    reference: Reference
-    passcode: Passcode | None = None
-
-
-class NotDone(Enum):
-    """Why nothing was done."""
-
-    NO_REASON = "no-reason"
-    NO_PROOF = "no-proof"
-    CHANGED = "changed"
-    """Somebody else changed the person's records since the page was drawn, or just now."""
-    NOTHING = "nothing"
-    """There is nothing that this could be done to."""
-    REPLACED = "replaced"
-    """Another one of the same factor was set up since: the old one stays shut."""
-    ADDRESS_MALFORMED = "address-malformed"
-    ADDRESS_SAME_PASSWORD = "address-same-password"
-    ADDRESS_UNCHANGED = "address-unchanged"
-    OWN_PROPOSAL = "own-proposal"
-    NOT_APPROVED = "not-approved"
-    GONE = "gone"
-
-
-@dataclass(frozen=True, slots=True)
 class Mending:
     """The acts, by whomever they are ordered."""
 
     helpdesk: HelpDesk
     sessions: Sessions
     addresses: ReissueAddresses
+    tokens: TokenActs
     passcode_life: timedelta
 
     def do(self, person: Account, order: Order, by: Actor) -> Done | NotDone:
@@ -81,6 +56,10 @@ class Mending:
                 if not isinstance(made, Passcode):
                     return NotDone.CHANGED
                 return Done(made.reference, made)
+            case Act.ASSIGN:
+                return self.tokens.assign(person, order, by)
+            case Act.RESYNCHRONISE:
+                return self.tokens.resynchronise(person, order, by)
             case Act.ADDRESS:
                 return self._address(person, order, by)
             case never:
@@ -201,6 +180,15 @@ class Mending:
         )
         answer = desk.change(person, (change,), notice, written)
         return Done(reference) if answer is ChangeAnswer.DONE else NotDone.CHANGED
+
+    def problem(self, person: Account, order: Order) -> NotDone | None:
+        """Why an order need not wait for a second: it could not be carried out as things stand."""
+        if order.act is Act.ASSIGN:
+            return self.tokens.unassignable(person, order)
+        if order.act is not Act.ADDRESS:
+            return None
+        address = self.acceptable(person, order)
+        return address if isinstance(address, NotDone) else None
 
     def acceptable(self, person: Account, order: Order) -> str | NotDone:
         """The address that an order names, if it may be somebody's."""

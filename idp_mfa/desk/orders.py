@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,8 @@ _SWAPS = 20
 class Order:
     """One act with all that it takes; ``generation`` is that of the records that were looked at.
 
-    An order made from a page that somebody else's act has overtaken is not carried out.
+    An order made from a page that somebody else's act has overtaken is not carried out. ``codes``
+    are a token's, shown one after the other: they are never kept, and come with the carrying out.
     """
 
     act: Act
@@ -36,6 +37,8 @@ class Order:
     life: timedelta | None = None
     zone: str | None = None
     address: str | None = None
+    serial: str | None = None
+    codes: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class Proposals:
         """Decline it, or take it to be carried out: true for the first caller only."""
         return self.store.take(_key(proposal.id)) is not None
 
+    def put_back(self, proposal: Proposal) -> None:
+        """What was taken, and could not be carried out because of what was typed, waits again."""
+        self.store.put(_key(proposal.id), _encode(proposal), self._left(proposal))
+
     def _left(self, proposal: Proposal) -> timedelta:
         return max(proposal.at + WAITS - self.clock(), timedelta(seconds=1))
 
@@ -124,6 +131,7 @@ def _encode(proposal: Proposal) -> bytes:
             "hours": None if order.life is None else order.life.total_seconds() / 3600,
             "zone": order.zone,
             "address": order.address,
+            "serial": order.serial,
         }
     ).encode()
 
@@ -140,6 +148,7 @@ def _decode(kept: bytes) -> Proposal:
         None if hours is None else timedelta(hours=hours),
         value["zone"],
         value["address"],
+        value["serial"],
     )
     return Proposal(
         value["id"],

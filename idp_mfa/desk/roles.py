@@ -24,6 +24,8 @@ class Act(Enum):
     UNDO_RESET = "undo-reset"
     PASSCODE = "passcode"
     ENROL = "enrol"
+    ASSIGN = "assign"
+    RESYNCHRONISE = "resynchronise"
     ADDRESS = "address"
 
     @property
@@ -82,15 +84,26 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class DeskOptions:
-    """``roles`` by group; for ``protected_groups``, and all who have a role, two of staff act."""
+    """``roles`` by group; for ``protected_groups``, and all who have a role, two of staff act.
+
+    ``token_stock`` is the login of the entry that holds hardware tokens, "" where there is none: it
+    is nobody, and no case of anybody's.
+    """
 
     roles: tuple[Grant, ...] = ()
     protected_groups: tuple[str, ...] = ()
+    token_stock: str = ""
 
     @property
     def attributes(self) -> frozenset[str]:
         """What has to be read of people so that grants can be told."""
         return frozenset(name for grant in self.roles for name in grant.within)
+
+    def is_stock(self, account: Account) -> bool:
+        """Whether this is the entry of the stock, and no person."""
+        return bool(self.token_stock) and account.user.login.casefold() == (
+            self.token_stock.casefold()
+        )
 
     def is_protected(self, person: Account) -> bool:
         """Whether what one of the staff does for this person takes another one."""
@@ -136,7 +149,7 @@ class Member:
         Nobody acts for themselves: what they may do of their own stands in the portal.
         """
         reaching = [grant for grant in self.grants if grant.reaches(person)]
-        if not reaching:
+        if not reaching or self.options.is_stock(person):
             return None
         acts: frozenset[Act] = frozenset().union(*(grant.may for grant in reaching))
         if person.user.id == self.user.id:

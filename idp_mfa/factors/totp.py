@@ -172,7 +172,11 @@ class Totp:
 
     def may_be_shown(self, credential: Credential) -> bool:
         """Whether its key is for apps: that of a hardware token is nowhere but in it and here."""
-        return "serial" not in credential.secret
+        return not self.is_token(credential)
+
+    def is_token(self, credential: Credential) -> bool:
+        """Whether it is of a hardware token, which has a clock of its own."""
+        return "serial" in credential.secret
 
     def holds(self, credential: Credential, key: SharedKey) -> bool:
         """Whether a credential has just that key."""

@@ -12,8 +12,9 @@ from flask import Response, request
 from idp_mfa.browser import Route
 from idp_mfa.desk.acts import Desk, Outcome, Proposed
 from idp_mfa.desk.callers import NotProved, Otherwise, Proof
-from idp_mfa.desk.mending import Done, NotDone, suspended
+from idp_mfa.desk.mending import suspended
 from idp_mfa.desk.orders import Order, Proposal
+from idp_mfa.desk.outcome import Done, NotDone
 from idp_mfa.desk.roles import Act, Case, Warrant
 from idp_mfa.desk_door import PAGE, DeskDoor, Inside
 from idp_mfa.helpdesk import WrongCodes
@@ -121,6 +122,7 @@ class DeskPages:
             "at": self._browser.moment(proposal.at),
             "mine": mine,
             "address": proposal.order.address,
+            "serial": proposal.order.serial,
             "caller": None if proposal.proof is None else proof_row(proposal.proof),
             "approved_by": None if proposal.approved_by is None else proposal.approved_by.login,
         }
@@ -185,7 +187,10 @@ class DeskPages:
         if isinstance(found, Response):
             return found
         inside, warrant, proposal = found
-        return self._tell(inside, warrant, self._desk.carry_out(warrant, proposal))
+        outcome = self._desk.carry_out(warrant, proposal, _codes())
+        if isinstance(outcome, NotDone) and self._desk.proposals.find(proposal.id) is not None:
+            return self._draw_home(inside, error=outcome.value)
+        return self._tell(inside, warrant, outcome)
 
     def _on_proposal(
         self, id: str, step: Callable[[Warrant, Proposal], NotDone | None]
@@ -232,6 +237,8 @@ class DeskPages:
             life=timedelta(hours=int(hours)) if hours in map(str, HOURS) else None,
             zone=zone if zone in self._policy().zones else None,
             address=sent("address"),
+            serial=sent("serial", "")[:_LONGEST],
+            codes=_codes(),
         )
 
     def _tell(self, inside: Inside, warrant: Warrant, outcome: Outcome) -> Response:
@@ -281,6 +288,8 @@ class DeskPages:
             two=[act.value for act, one in case.warrants.items() if one.takes_two],
             resettable=list(dict.fromkeys(one.factor for one in _resettable(case))),
             suspended=suspended(person),
+            tokens=[self._row(one) for one in self._desk.mending.tokens.tokens.of(person)],
+            stock=self._desk.mending.tokens.stock is not None,
             proof=None if proof is None else proof_row(proof),
             zones=sorted(self._policy().zones),
             hours=HOURS,
@@ -327,6 +336,10 @@ def proof_row(proof: Proof) -> Mapping[str, object]:
         "shown": proof.shown,
         "opens": proof.opens,
     }
+
+
+def _codes() -> tuple[str, str]:
+    return request.form.get("first", "")[:_LONGEST], request.form.get("second", "")[:_LONGEST]
 
 
 def _resettable(case: Case) -> tuple[Credential, ...]:

@@ -3,183 +3,36 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from idp_mfa.audit import AuditRecord
-from idp_mfa.audit_log import MemoryWindow, audit_trail
-from idp_mfa.audit_log.lines import decode
-from idp_mfa.audit_log.options import AuditOptions
-from idp_mfa.desk.acts import Desk, Proposed
-from idp_mfa.desk.callers import NUMBER_LIVES, PROOF_LIVES, Callers, NotProved, Otherwise, Proof
-from idp_mfa.desk.mending import Done, Mending, NotDone
-from idp_mfa.desk.orders import Order, Proposals
-from idp_mfa.desk.roles import Act, DeskOptions, Grant, Role, Warrant, member
-from idp_mfa.devices import Devices
+from idp_mfa.desk.acts import Proposed
+from idp_mfa.desk.callers import NUMBER_LIVES, PROOF_LIVES, NotProved, Proof
+from idp_mfa.desk.orders import Order
+from idp_mfa.desk.outcome import Done, NotDone
+from idp_mfa.desk.roles import Act
 from idp_mfa.enrolment import Bound, Enrolments
 from idp_mfa.factor import Accepted, Response
-from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
-from idp_mfa.factors.totp import Totp
-from idp_mfa.helpdesk import HelpDesk
 from idp_mfa.letters import Notice, NoticeKind
-from idp_mfa.mail.addresses import normalised
-from idp_mfa.mailed_codes import MailedCodes
 from idp_mfa.model import (
     ENROLMENT_PASSCODE,
     PASSCODE,
     PASSWORD,
-    REISSUE_ADDRESS,
-    Account,
     BoundBy,
     Credential,
     CredentialId,
     CredentialState,
     FactorName,
 )
-from idp_mfa.ports import Change, ChangeAnswer, Reservation, Throttled
-from idp_mfa.reissue_address import AddressRules, ReissueAddresses
-from idp_mfa.session import SessionLimits, Sessions
-from idp_mfa.store.memory import MemoryStore
-from idp_mfa.store.memory_outbox import MemoryOutbox
-from idp_mfa.throttle import Limits, Throttle
-from tests.contracts.audit_acts import ADDRESSES, CHAIN
-from tests.contracts.directory_sites import SqliteSite
+from idp_mfa.ports import Reservation, Throttled
+from tests.contracts.desk_world import ADDRESS, START, World, key
 from tests.contracts.store_acts import race
 from tests.simulators.phone import Phone
 
-START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-SECRET = bytes(32)
-OPTIONS = DeskOptions((Grant(Role.DESK, "help-desk"),), ("finance",))
 OPENING = sorted((act for act in Act if act.opens), key=lambda act: act.value)
-
-
-def key(state: CredentialState = CredentialState.ACTIVE) -> Credential:
-    secret = {"key": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}
-    return Credential(
-        CredentialId("key"), TOTP, state, "Test(2026-05)", START, BoundBy.CAMPUS, 1, secret
-    )
-
-
-ADDRESS = Credential(
-    CredentialId("address"),
-    REISSUE_ADDRESS,
-    CredentialState.ACTIVE,
-    "",
-    START,
-    BoundBy.CAMPUS,
-    1,
-    {"address": "old@home.example"},
-)
-
-
-@dataclass
-class World:
-    """A directory with a caller and staff in it, and a desk with all of its parts."""
-
-    place: Path
-    now: datetime = START
-    outbox: MemoryOutbox = field(default_factory=MemoryOutbox)
-
-    def __post_init__(self) -> None:
-        self.site = SqliteSite(self.place / "directory.sqlite")
-        self.store = MemoryStore(self.clock)
-        self.throttle = Throttle(Limits(), SECRET)
-        self.audit = audit_trail(
-            AuditOptions(self.place / "audit.jsonl"), MemoryWindow(999), ADDRESSES, CHAIN
-        )
-        self.totp = Totp("Test")
-        self.factors = {TOTP: self.totp, **{one.name: one for one in PASSCODES}}
-        self.sessions = Sessions(self.store, self.clock, os.urandom, SessionLimits())
-        helpdesk = HelpDesk(
-            self.site.directory,
-            self.site.directory,
-            self.store,
-            self.audit,
-            self.throttle,
-            Devices(self.store, os.urandom, SECRET),
-            self.outbox,
-            self.factors,
-            self.clock,
-            os.urandom,
-        )
-        codes = MailedCodes(self.store, self.outbox, self.throttle, self.clock, os.urandom)
-        addresses = ReissueAddresses(
-            codes=codes,
-            credentials=self.site.directory,
-            store=self.store,
-            outbox=self.outbox,
-            normalised=normalised,
-            rules=AddressRules(("example.ac.jp",)),
-            clock=self.clock,
-            randomness=os.urandom,
-        )
-        self.callers = Callers(self.store, self.throttle, self.clock, os.urandom)
-        self.desk = Desk(
-            helpdesk,
-            Mending(helpdesk, self.sessions, addresses, timedelta(hours=8)),
-            self.callers,
-            Proposals(self.store, self.clock, os.urandom),
-        )
-        for login in ("hanako", "helen", "ivan"):
-            self.site.person(login)
-
-    def clock(self) -> datetime:
-        return self.now
-
-    def account(self, login: str = "hanako") -> Account:
-        found = self.site.directory.find(login)
-        assert found is not None
-        return found
-
-    def holds(self, *records: Credential) -> None:
-        account = self.account()
-        changes = tuple(Change(None, one) for one in records)
-        done = self.site.directory.change(account.user.id, account.credentials, changes)
-        assert done is ChangeAnswer.DONE
-
-    def states(self, factor: FactorName = TOTP) -> list[CredentialState]:
-        return [one.state for one in self.account().credentials.records if one.factor == factor]
-
-    def warrant(self, act: Act, by: str = "helen", *groups: str) -> Warrant:
-        staff = self.account(by)
-        found = member(
-            Account(staff.user, frozenset({"help-desk"}), {}, staff.standing, staff.credentials),
-            OPTIONS,
-        )
-        assert found is not None
-        person = self.account()
-        case = found.case(
-            Account(
-                person.user, frozenset(groups), {}, person.standing, person.credentials, "entry"
-            )
-        )
-        assert case is not None
-        return case.warrants[act]
-
-    def vouch(self, by: str = "helen") -> None:
-        self.desk.vouch(self.account(by).user, self.account(), Otherwise.CARD, "card 123")
-
-    def ask(self, act: Act, *groups: str, by: str = "helen", **more: object) -> object:
-        warrant = self.warrant(act, by, *groups)
-        generation = self.account().credentials.generation
-        values = {"reason": "lost phone", "generation": generation, "factor": TOTP, **more}
-        return self.desk.order(warrant, Order(act, **values))  # type: ignore[arg-type]
-
-    def told(self) -> list[NoticeKind]:
-        letters = self.outbox.take(99, self.now + timedelta(days=1), timedelta(days=9))
-        return [one.letter.kind for one in letters if isinstance(one.letter, Notice)]
-
-    def recorded(self) -> list[AuditRecord]:
-        lines = (self.place / "audit.jsonl").read_text("ascii").splitlines()
-        found = [decode(line, ADDRESSES) for line in lines]
-        return [one for one in found if one is not None]
-
-    def events(self) -> list[str]:
-        return [one.event.value for one in self.recorded()]
 
 
 @pytest.fixture
@@ -387,8 +240,10 @@ def proposed(answer: object) -> Proposed:
 @pytest.mark.parametrize("act", list(Act))
 def test_for_protected_people_nothing_is_done_by_one(world: World, act: Act) -> None:
     world.vouch()
+    world.fill("T-0001")
     before = world.account().credentials
-    answer = world.ask(act, "finance", address="new@home.example", credential=CredentialId("key"))
+    asked = {"address": "new@home.example", "credential": CredentialId("key"), "serial": "T-0001"}
+    answer = world.ask(act, "finance", **asked)
     waiting = proposed(answer).proposal
     assert world.account().credentials == before
     warrant = world.warrant(act, "helen", "finance")

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from idp_mfa.audit import AuditEvent
+from idp_mfa.devices import Devices
 from idp_mfa.factor import Accepted, Challenge, HashAlgorithm, Rejected, Response, SharedKey
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp, code_at
 from idp_mfa.hardware_tokens import HardwareTokens, NotResynchronised, Resynchronised
-from idp_mfa.helpdesk import Actor
+from idp_mfa.helpdesk import Actor, HelpDesk
 from idp_mfa.importing import FoundKey, Imports, Mailing, Taken
 from idp_mfa.model import BoundBy, Credential, CredentialState, Reference
 from idp_mfa.ports import Change, ChangeAnswer, Throttled
@@ -78,14 +79,21 @@ class Desk:
             clock=lambda: self.now,
             randomness=os.urandom,
         )
-        self.tokens = HardwareTokens(
+        throttle = Throttle(Limits(), bytes(32))
+        helpdesk = HelpDesk(
+            self.site.directory,
             self.site.directory,
             self.store,
             self.audit,  # type: ignore[arg-type]
-            Throttle(Limits(), bytes(32)),
-            {TOTP: TAKER},
+            throttle,
+            Devices(self.store, os.urandom, bytes(32)),
+            self.outbox,
+            {},
             lambda: self.now,
             os.urandom,
+        )
+        self.tokens = HardwareTokens(
+            helpdesk, self.store, throttle, {TOTP: TAKER}, lambda: self.now
         )
 
     def take(self, login: str, key: SharedKey, mailing: Mailing = Mailing.TELL) -> Taken:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from idp_mfa import locale, pictures
 from idp_mfa.audit import TOLD_TO_OWNER, AuditEvent
 from idp_mfa.desk.callers import NotProved, Otherwise
-from idp_mfa.desk.mending import NotDone as NotMended
+from idp_mfa.desk.outcome import NotDone as NotMended
 from idp_mfa.desk.roles import Act, Role
 from idp_mfa.desk.story import Advice
 from idp_mfa.factor import Rejection
@@ -643,8 +643,14 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
         page = {**home, "error": error, "waiting": [], "found": None}
         yield f"desk home {error}", "admin/home.html", page
     rows = [
-        {**waits, "act": act.value, "mine": act is Act.RESET, "approved_by": second, "caller": one}
-        | {"address": HOSTILE if second else None}
+        {
+            **waits,
+            "act": act.value,
+            "mine": act in (Act.RESET, Act.RESYNCHRONISE),
+            "approved_by": second,
+            "caller": one,
+        }
+        | {"address": HOSTILE if second else None, "serial": HOSTILE if second else None}
         for act in Act
         for second in (None, HOSTILE)
         for one in proofs[:2]
@@ -670,6 +676,8 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
         "generation": 4,
         "acts": [act.value for act in Act],
         "two": ["address"],
+        "tokens": factors[:1],
+        "stock": True,
         "resettable": ["totp"],
         "suspended": ["totp"],
         "zones": ["campus"],
@@ -685,6 +693,9 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
         for standing in AccountState:
             shown = {**person, "error": None, "proof": proof, "standing": standing.value}
             yield f"desk person {proof} {standing}", "admin/person.html", shown | {"factors": []}
+    two = {**person, "error": None, "proof": None, "factors": factors, "standing": "active"}
+    two |= {"two": [act.value for act in Act]}
+    yield "desk person protected", "admin/person.html", two
     bare = {"acts": [], "two": [], "wrong_codes": None, "address": None, "protected": True}
     yield "desk person bare", "admin/person.html", {**shown, **bare, "factors": [], "unreadable": 1}
     for act in Act:
