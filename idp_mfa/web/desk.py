@@ -12,14 +12,13 @@ from flask import Response, request
 from idp_mfa.browser import Route
 from idp_mfa.desk.acts import Desk, Outcome, Proposed
 from idp_mfa.desk.callers import NotProved, Otherwise, Proof
-from idp_mfa.desk.mending import suspended
 from idp_mfa.desk.orders import Order, Proposal
 from idp_mfa.desk.outcome import Done, NotDone
 from idp_mfa.desk.roles import Act, Case, Warrant
 from idp_mfa.desk_door import PAGE, DeskDoor, Inside
+from idp_mfa.desk_views import factor_row, person_card, proof_row, waiting_row
 from idp_mfa.helpdesk import WrongCodes
-from idp_mfa.letters import masked
-from idp_mfa.model import NOT_FACTORS, Credential, CredentialId, CredentialState, FactorName, UserId
+from idp_mfa.model import CredentialId, FactorName, UserId
 from idp_mfa.policy.model import Policy
 from idp_mfa.ports import Directory, Unavailable
 
@@ -112,19 +111,10 @@ class DeskPages:
     def _waits(self, inside: Inside, proposal: Proposal) -> Mapping[str, object] | None:
         if self._warrant_of(inside, proposal) is None:
             return None
-        mine = proposal.by.id == inside.member.user.id
         return {
+            **waiting_row(proposal, inside.member.user),
             "url": f"{PAGE}/proposal/{proposal.id}",
-            "act": proposal.order.act.value,
-            "reason": proposal.order.reason,
-            "person": proposal.person,
-            "by": proposal.by.login,
             "at": self._browser.moment(proposal.at),
-            "mine": mine,
-            "address": proposal.order.address,
-            "serial": proposal.order.serial,
-            "caller": None if proposal.proof is None else proof_row(proposal.proof),
-            "approved_by": None if proposal.approved_by is None else proposal.approved_by.login,
         }
 
     # -- one person --------------------------------------------------------------------------
@@ -262,54 +252,39 @@ class DeskPages:
                 now = self._case(inside, warrant.person.user.id)
                 if now is None:
                     return self._browser.error("not-found", 404)
-                return self._draw(inside, now, error=outcome.value)
+                return self._draw(inside, now, error=outcome.value, opened=warrant.act)
             case never:
                 assert_never(never)
 
-    def _draw(self, inside: Inside, case: Case, error: str | None = None) -> Response:
+    def _draw(
+        self, inside: Inside, case: Case, error: str | None = None, opened: Act | None = None
+    ) -> Response:
+        """``opened`` is what was asked for and not done: its form stands there as it was sent."""
         person = case.person
         proof = self._desk.callers.proof(inside.member.user, person.user.id)
-        address = person.credentials.reissue_address
+        tokens = self._desk.mending.tokens
         return self._browser.page(
             "admin/person.html",
             200 if error is None else 422,
             user=inside.admitted.account.user,
-            person=person.user,
-            standing=person.standing.state.value,
-            groups=sorted(person.groups),
+            **person_card(case),
             protected=inside.member.options.is_protected(person),
-            factors=[self._row(one) for one in person.credentials.factors if one.ended_at is None],
-            unreadable=person.credentials.unreadable,
-            address=None if address is None else masked(address.secret["address"]),
             wrong_codes=self._wrong_codes(case),
             sessions=len(self._desk.mending.sessions.of(person.user.id)),
-            generation=person.credentials.generation,
-            acts=[act.value for act in case.warrants],
-            two=[act.value for act, one in case.warrants.items() if one.takes_two],
-            resettable=list(dict.fromkeys(one.factor for one in _resettable(case))),
-            suspended=suspended(person),
-            tokens=[self._row(one) for one in self._desk.mending.tokens.tokens.of(person)],
-            stock=self._desk.mending.tokens.stock is not None,
+            tokens=[factor_row(one) for one in tokens.tokens.of(person)],
+            stock=tokens.stock is not None,
             proof=None if proof is None else proof_row(proof),
             zones=sorted(self._policy().zones),
             hours=HOURS,
             otherwise=[one.value for one in Otherwise],
             error=error,
+            opened=None if opened is None else opened.value,
+            reason=request.form.get("reason", "")[:_LONGEST],
             caller_action=f"{_person_url(person.user.id)}/caller",
             act_action=f"{_person_url(person.user.id)}/act",
             home_url=PAGE,
             csrf=self._door.csrf(),
         )
-
-    def _row(self, one: Credential) -> Mapping[str, object]:
-        return {
-            "id": one.id,
-            "factor": one.factor,
-            "state": one.state.value,
-            "label": one.label,
-            "since": one.bound_at,
-            "bound_by": one.bound_by.value,
-        }
 
     def _wrong_codes(self, case: Case) -> WrongCodes | None:
         try:
@@ -328,27 +303,8 @@ class DeskPages:
         return self._browser.see_other(_person_url(id))
 
 
-def proof_row(proof: Proof) -> Mapping[str, object]:
-    """Why the caller is taken to be the person, for a page."""
-    return {
-        "otherwise": None if proof.otherwise is None else proof.otherwise.value,
-        "note": proof.note,
-        "shown": proof.shown,
-        "opens": proof.opens,
-    }
-
-
 def _codes() -> tuple[str, str]:
     return request.form.get("first", "")[:_LONGEST], request.form.get("second", "")[:_LONGEST]
-
-
-def _resettable(case: Case) -> tuple[Credential, ...]:
-    may = (CredentialState.ACTIVE, CredentialState.DISABLED, CredentialState.UNFINISHED)
-    return tuple(
-        one
-        for one in case.person.credentials.factors
-        if one.state in may and one.ended_at is None and one.factor not in NOT_FACTORS
-    )
 
 
 def _person_url(id: str) -> str:

@@ -57,6 +57,7 @@ def campus() -> Iterator[Campus]:
                 "mail": {"smtp": f"smtp://127.0.0.1:{post.port}"},
                 "desk": {
                     "roles": [{"role": "desk", "group": "help-desk"}],
+                    "token_stock": "token-stock",
                     "protected_groups": ["finance"],
                 },
                 "site": {"contact_url": f"https://{IDP_HOST}/no-such-page"},

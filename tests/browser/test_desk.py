@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from idp_mfa.factor import HashAlgorithm, SharedKey
 from tests.browser.conftest import Campus, Walks
 from tests.browser.walk import Walk
 from tests.servers import slapd
 from tests.servers.chromium import DESKTOP, PHONE, Visitor
+from tests.simulators.hardware_token import oathtool
 from tests.simulators.person import Person
 
 LANGUAGE = pytest.mark.parametrize("language", ["ja", "en"])
@@ -84,6 +89,24 @@ def staff(campus: Campus, walks: Walks, language: str) -> Desk:
     return Desk(walk, campus.idp.origin)
 
 
+@pytest.fixture(scope="module")
+def stocked(campus: Campus, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, SharedKey]:
+    """The tokens of a vendor's file, which lie in the stock."""
+    campus.directory.add([slapd.Person("token-stock", "Token stock", (), "affiliate")])
+    keys = {
+        serial: SharedKey(
+            hashlib.sha256(serial.encode()).digest(), HashAlgorithm.SHA256, 8, 60, serial
+        )
+        for serial in ("T-ja", "T-en")
+    }
+    rows = [f"{one.serial},{one.key.hex()},SHA256,8,60" for one in keys.values()]
+    file = tmp_path_factory.mktemp("vendor") / "tokens.csv"
+    file.write_text("\n".join(["serial,hex,algorithm,digits,period", *rows]))
+    how = ("--format", "csv", "--stock", "--apply", "--reason", "delivery")
+    campus.idp.must("user", "import", str(file), *how)
+    return keys
+
+
 def states(desk: Desk) -> list[str | None]:
     rows = desk.walk.page.locator("[data-factors] li")
     return [rows.nth(each).get_attribute("data-state") for each in range(rows.count())]
@@ -120,6 +143,46 @@ def test_each_act_and_the_mail_about_it(campus: Campus, walks: Walks, language: 
     assert "suspended" not in states(desk)
     mails = campus.post.to(f"{caller.login}@example.ac.jp", 8)
     assert len({mail["Subject"] for mail in mails}) == 7, "the two passcodes read the same"
+
+
+@LANGUAGE
+def test_a_hardware_token_is_handed_out_and_its_clock_set_right(
+    campus: Campus, walks: Walks, language: str, stocked: Mapping[str, SharedKey]
+) -> None:
+    new = slapd.Person(f"desk{next(_NUMBERS)}", "Desk 机", ("students",))
+    campus.directory.add([new])
+    caller, serial = Person(new.login, f"demo-{new.login}"), f"T-{language}"
+    desk = staff(campus, walks, language)
+    desk.look_up(caller)
+    assert states(desk) == []
+    assert desk.walk.page.locator("details[data-act=resynchronise]").count() == 0
+    desk.vouch()
+    desk.act("assign", serial="T-nowhere")
+    desk.walk.page.wait_for_selector(".notice.refused")
+    form = desk.walk.page.locator("details[data-act=assign]")
+    assert form.locator("[name=reason]").input_value() == "lost phone"
+    form.locator("[name=serial]").fill(serial)
+    form.locator("button.main").click()
+    assert desk.done() == ""
+    assert states(desk) == ["active"]
+    # An hour and a half off, as the cheap ones are after some years.
+    off, key = timedelta(hours=1, minutes=30), stocked[serial]
+    clock = datetime.now(UTC) + off
+    codes = {"first": oathtool(key, clock), "second": oathtool(key, clock + timedelta(minutes=1))}
+    there = walks(Visitor(language, PHONE, address="203.0.113.10"))
+    there.page.goto(f"{campus.idp.origin}/portal/activity")
+    there.give_password(caller)
+    there.expect("signin.challenge")
+    there.page.fill("input[name=code]", codes["first"])
+    there.page.press("input[name=code]", "Enter")
+    there.page.wait_for_selector("[aria-invalid=true]")
+    desk.act("resynchronise", **codes)
+    assert desk.done() == ""
+    there.page.fill("input[name=code]", oathtool(key, clock + timedelta(minutes=2)))
+    there.page.press("input[name=code]", "Enter")
+    there.expect("portal.activity")
+    mails = campus.post.to(f"{caller.login}@example.ac.jp", 2)
+    assert all(serial in str(mail.get_body(("plain",))) for mail in mails)
 
 
 @LANGUAGE

@@ -683,6 +683,8 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
         "zones": ["campus"],
         "hours": (1, 8),
         "otherwise": [one.value for one in Otherwise],
+        "opened": "reset",
+        "reason": HOSTILE,
         "caller_action": "/c",
         "act_action": "/a",
     }
