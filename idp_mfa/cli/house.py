@@ -15,6 +15,7 @@ import click
 from idp_mfa.audit import AuditEvent, AuditRecord, new_reference
 from idp_mfa.compose import House, NotComposed, compose
 from idp_mfa.settings import Settings, load
+from idp_mfa.token_stock import TokenStock
 from idp_mfa.yaml_document import Problems
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -79,3 +80,11 @@ def no(message: str) -> NoReturn:
 def echo_json(value: object) -> None:
     """A reading command's answer for programs."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def stock_of(program: Program) -> TokenStock:
+    """The stock, or the end of the command."""
+    found = program.house.token_stock
+    if found is None:
+        fail("the settings name no desk.token_stock: the login of an entry that holds the tokens")
+    return found

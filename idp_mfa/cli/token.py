@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from idp_mfa.cli.house import Program, as_json, echo_json, fail, no, reason
+from idp_mfa.cli.house import Program, as_json, echo_json, no, reason, stock_of
 from idp_mfa.helpdesk import Actor
-from idp_mfa.token_stock import NotAssigned, TokenStock
+from idp_mfa.token_stock import NotAssigned
 
 _WHY = {
     NotAssigned.NO_SUCH_TOKEN: "the stock has no token of this serial number",
@@ -27,7 +27,7 @@ def token() -> None:
 @click.pass_obj
 def list_(program: Program, *, as_json: bool) -> None:
     """List the tokens of the stock, and who has them."""
-    tokens = stock(program).tokens()
+    tokens = stock_of(program).tokens()
     rows = [
         {
             "serial": one.serial,
@@ -55,7 +55,7 @@ def assign(program: Program, *, login: str, serial: str, reason: str) -> None:
     person = program.house.helpdesk.show(login)
     if person is None:
         no(f"the directory has no {login}")
-    done = stock(program).assign(person, serial, Actor(program.actor, reason))
+    done = stock_of(program).assign(person, serial, Actor(program.actor, reason))
     if isinstance(done, NotAssigned):
         no(f"nothing was changed: {_WHY[done]}")
     click.echo(f"{done.credential.label} is {login}'s (reference {done.reference})")
@@ -67,15 +67,7 @@ def assign(program: Program, *, login: str, serial: str, reason: str) -> None:
 @click.pass_obj
 def forget(program: Program, *, serial: str, reason: str) -> None:
     """Take a token that is lost or broken out of the stock; whoever has it keeps it."""
-    done = stock(program).forget(serial, Actor(program.actor, reason))
+    done = stock_of(program).forget(serial, Actor(program.actor, reason))
     if isinstance(done, NotAssigned):
         no(f"nothing was changed: {_WHY[done]}")
     click.echo(f"{serial} is out of the stock (reference {done})")
-
-
-def stock(program: Program) -> TokenStock:
-    """The stock, or the end of the command."""
-    found = program.house.token_stock
-    if found is None:
-        fail("the settings name no desk.token_stock: the login of an entry that holds the tokens")
-    return found

@@ -5,20 +5,21 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import assert_never
 
 import click
 
 from idp_mfa.audit import new_reference
-from idp_mfa.cli.house import Program, as_json, echo_json, fail, no
+from idp_mfa.cli.house import Program, as_json, echo_json, fail, no, stock_of
 from idp_mfa.helpdesk import Actor
 from idp_mfa.importing import FoundKey, Mailing, NotRead, Taken
 from idp_mfa.key_files import Found, NotThisFormat, oath_ldap, shibboleth, token_csv
 from idp_mfa.key_files.pskc import Opener, Passphrase, PreSharedKey
 from idp_mfa.key_files.pskc import read as read_pskc
 from idp_mfa.rosters import safe_cell
+from idp_mfa.token_stock import MOST, Stocked, TokenStock
 
 MOST_OCTETS = 256 * 1024 * 1024
 _WORDS = {
@@ -30,8 +31,19 @@ _WORDS = {
     Taken.UNREADABLE: "has records that do not open",
     Taken.CHANGED_MEANWHILE: "was changed by somebody else meanwhile: try again",
 }
+_NOBODYS = "says not whose it is"
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STOCK_WORDS = {
+    Stocked.NEW: _WORDS[Taken.NEW],
+    Stocked.THERE_ALREADY: _WORDS[Taken.THERE_ALREADY],
+    Stocked.NO_SERIAL: "has no serial number by which to ask for it",
+    Stocked.OTHER_KEY: "another key is in the stock under this serial number",
+    Stocked.FULL: f"the stock holds {MOST} tokens: no more are taken",
+    Stocked.CHANGED_MEANWHILE: _WORDS[Taken.CHANGED_MEANWHILE],
+}
 Row = tuple[str, str, str]
+Become = Callable[[FoundKey], str]
+"""What becomes of a key, in words."""
 
 
 @click.command(name="import")
@@ -44,6 +56,7 @@ Row = tuple[str, str, str]
     help="What the file is; oath-ldap and shibboleth as LDIF.",
 )
 @click.option("--owners", type=_file, help="A table (serial,login): whose each token is.")
+@click.option("--stock", is_flag=True, help="Keys that name nobody go into the stock of tokens.")
 @click.option("--login-attribute", default="uid", show_default=True, help="In LDIF.")
 @click.option("--seed-attribute", default="tokenSeeds", show_default=True, help="Of shibboleth.")
 @click.option("--key-file", type=_file, help="The pre-shared key of a PSKC file, in hexadecimal.")
@@ -61,6 +74,7 @@ def import_(
     file: Path,
     kind: str,
     owners: Path | None,
+    stock: bool,
     login_attribute: str,
     seed_attribute: str,
     key_file: Path | None,
@@ -86,42 +100,50 @@ def import_(
                 found = shibboleth.read(text, login_attribute, seed_attribute)
     except NotThisFormat as error:
         fail(f"{file}: {error}")
+    tokens = stock_of(program) if stock else None
     if mode == "apply":
         if not reason:
             fail("--apply needs --reason")
-        rows = _applied(program, found, reason, Mailing(mailing or Mailing.TELL.value))
+        become = _taker(program, reason, Mailing(mailing or Mailing.TELL.value), tokens)
     else:
-        rows = [_row(one, _looked(program, one)) for one in found]
+        become = _looker(program, tokens)
+    with (
+        program.house.directory.kept_open(),
+        click.progressbar(found, label="keys", file=sys.stderr) as keys,
+    ):
+        rows = [_row(one, become) for one in keys]
     _tell(rows, report, as_json=as_json, applied=mode == "apply")
 
 
-def _applied(
-    program: Program, found: Sequence[Found], reason: str, mailing: Mailing
-) -> Sequence[Row]:
+def _taker(program: Program, reason: str, mailing: Mailing, tokens: TokenStock | None) -> Become:
+    """Takes keys, all of a run under one reference."""
     house, by = program.house, Actor(program.actor, reason)
     reference = new_reference(house.randomness)
     click.echo(f"reference {reference}", err=True)
-    rows = []
-    with click.progressbar(found, label="keys", file=sys.stderr) as keys:
-        for one in keys:
-            match one:
-                case FoundKey():
-                    rows.append(_row(one, house.imports.take(one, by, reference, mailing)))
-                case NotRead():
-                    rows.append(_row(one, None))
-                case never:
-                    assert_never(never)
-    return rows
+
+    def take(found: FoundKey) -> str:
+        if found.login:
+            return _WORDS[house.imports.take(found, by, reference, mailing)]
+        return _NOBODYS if tokens is None else _STOCK_WORDS[tokens.put(found.key, by, reference)]
+
+    return take
 
 
-def _looked(program: Program, one: Found) -> Taken | None:
-    return program.house.imports.look(one) if isinstance(one, FoundKey) else None
+def _looker(program: Program, tokens: TokenStock | None) -> Become:
+    """Changes nothing."""
+
+    def look(found: FoundKey) -> str:
+        if found.login:
+            return _WORDS[program.house.imports.look(found)]
+        return _NOBODYS if tokens is None else _STOCK_WORDS[tokens.look(found.key)]
+
+    return look
 
 
-def _row(one: Found, taken: Taken | None) -> Row:
+def _row(one: Found, become: Become) -> Row:
     match one:
         case FoundKey(place, login, _):
-            return place, login, _WORDS[taken] if taken is not None else ""
+            return place, login, become(one)
         case NotRead(place, why):
             return place, "", why
         case never:

@@ -17,14 +17,14 @@ class NotThisFormat(Exception):  # noqa: N818 - it says what the file is not
 
 
 def found_key(place: str, login: str, made: Callable[[], SharedKey]) -> Found:
-    """What stands at a place, or why it cannot be taken."""
+    """What stands at a place, or why it cannot be taken; ``login`` is "" where none is named."""
     try:
         key = made()
     except binascii.Error:
         return NotRead(place, "the key is no base32 or hexadecimal text")
     except ValueError as error:
         return NotRead(place, str(error))
-    return FoundKey(place, login, key) if login else NotRead(place, "says not whose it is")
+    return FoundKey(place, login, key)
 
 
 def algorithm_of(text: str) -> HashAlgorithm:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pskc import PSKC
@@ -51,7 +52,6 @@ def test_a_table_of_tokens() -> None:
         ("alice,1089,,SHA1,6,30", "base32"),
         ("alice,,zz,SHA1,6,30", "hexadecimal"),
         ("alice,GEZDGNBV,,SHA1,6,30", "bits"),
-        (f",{BASE32},,SHA1,6,30", "whose"),
         (f"alice,{BASE32},,SHA1,6,30,extra", "more values"),
     ],
 )
@@ -62,6 +62,15 @@ def test_a_row_that_is_not_taken_is_told_and_the_next_one_is_read(row: str, why:
     assert (refused.place, why in refused.why) == ("line 2", True)
     assert BASE32 not in refused.why
     assert taken == FoundKey("line 3", "bob", SharedKey(KEY))
+
+
+def test_a_row_that_names_nobody_is_a_token_for_the_stock() -> None:
+    text = f"login,serial,base32\n,T1,{BASE32}\n ,T2,{BASE32}\n"
+    found = token_csv.read(text.encode(), {"T2": "bob"})
+    assert found == [
+        FoundKey("line 2", "", SharedKey(KEY, serial="T1")),
+        FoundKey("line 3", "bob", SharedKey(KEY, serial="T2")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,14 +171,23 @@ def test_an_export_of_oath_ldap() -> None:
         ({"params": "oathTOTPParams: cn=elsewhere"}, "parameters"),
         ({"algorithm": "oathHMACAlgorithm: 1.2.840.113549.2.5"}, "algorithm"),
         ({"length": "oathOTPLength: 10"}, "10 digits"),
-        ({"owner": "description: none"}, "whose"),
-        ({"owner": "oathTOTPToken: cn=T9"}, "not in the file"),
     ],
 )
 def test_a_token_that_cannot_be_used_is_told(changes: dict[str, str], why: str) -> None:
     found = oath_ldap.read(oath(**changes), "uid")
     assert any(why in one for one in whys(found))
     assert not any(isinstance(one, FoundKey) for one in found)
+
+
+def test_a_token_that_nobody_points_to_is_nobodys() -> None:
+    (found,) = oath_ldap.read(oath(owner="description: none"), "uid")
+    assert isinstance(found, FoundKey)
+    assert found.login == ""
+    found, missing = oath_ldap.read(oath(owner="oathTOTPToken: cn=T9"), "uid")
+    assert isinstance(found, FoundKey)
+    assert found.login == ""
+    assert isinstance(missing, NotRead)
+    assert "not in the file" in missing.why
 
 
 @pytest.mark.parametrize(
@@ -224,7 +242,7 @@ def preshared(container: PSKC) -> None:
 def test_a_container_in_clear_and_one_whose_keys_name_nobody() -> None:
     assert read(pskc(), None, {}) == [ALICES]
     assert read(pskc(key_userid=None), None, {"T1": "alice"}) == [ALICES]
-    assert "whose" in whys(list(read(pskc(key_userid=None), None, {})))[0]
+    assert read(pskc(key_userid=None), None, {}) == [replace(ALICES, login="")]
     assert login_of("CN=x, UID=bob ,dc=y") == "bob"
 
 
