@@ -41,13 +41,19 @@ class Link:
 class Chain:
     """Makes links, and says of a line whether its link is the one that follows.
 
-    ``secret`` is asked at the first line, and may raise ``Unavailable``; the key is made of it.
+    ``secret`` is asked once, and may raise ``Unavailable``; the key is made of it.
     """
 
     def __init__(self, secret: Callable[[], bytes], randomness: Randomness) -> None:
         self._secret = secret
         self._randomness = randomness
         self._key: bytes | None = None
+
+    def key(self) -> bytes:
+        """The key of the MACs; asked for before the first line, no line waits for a file."""
+        if self._key is None:
+            self._key = hmac.digest(self._secret(), _PURPOSE, hashlib.sha256)
+        return self._key
 
     def begun(self) -> Link:
         """A new chain, without lines."""
@@ -66,11 +72,9 @@ class Chain:
         return ours.number == link.number and hmac.compare_digest(ours.mac, link.mac)
 
     def _link(self, body: bytes, after: Link) -> Link:
-        if self._key is None:
-            self._key = hmac.digest(self._secret(), _PURPOSE, hashlib.sha256)
         number = after.number + 1
         bound = f"{after.chain} {number} {after.mac} ".encode()
-        mac = hmac.digest(self._key, bound + body, hashlib.sha256)[:_MAC_BYTES]
+        mac = hmac.digest(self.key(), bound + body, hashlib.sha256)[:_MAC_BYTES]
         return Link(after.chain, number, text_of(mac))
 
 

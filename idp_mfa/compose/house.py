@@ -117,7 +117,9 @@ class House(UseCases):
         self.store_server.close()
         self.signing_keys.keys()
         self.sealing_keys.current()
-        self.address_keys.ping()
+        # What the first record needs; workers inherit it.
+        self.address_keys.sealing(self.clock().date())
+        self.audit_chain.key()
         app = Flask("idp_mfa.web", static_folder="static", template_folder=None)
         if self.metrics is not None:
             self.metrics.watch(app)
