@@ -108,7 +108,7 @@ class Imports:
 
     def look(self, found: FoundKey) -> Taken:
         """What would become of a key; nothing is changed."""
-        account = self._account(found.login)
+        account = self._directory.find(found.login)
         return Taken.NOBODY if account is None else self._judged(account, found.key)
 
     def take(self, found: FoundKey, by: Actor, reference: Reference, mailing: Mailing) -> Taken:
@@ -116,20 +116,35 @@ class Imports:
 
         ``reference`` is that of the whole run.
         """
+        account = self._directory.find(found.login)
+        if account is None:
+            return Taken.NOBODY
+        # A change is held against what stands where it is made: to take a key, one look is enough.
+        if self._tried(account, found, by, reference, mailing) is Taken.NEW:
+            return Taken.NEW
         for _ in range(_TRIES):
-            account = self._account(found.login)
+            # That one is not taken is said by where changes are made: a replica may lag behind.
+            account = self._directory.read(account.user.id)
             if account is None:
                 return Taken.NOBODY
-            judged = self._judged(account, found.key)
-            if judged is not Taken.NEW:
-                return judged
-            if self._bind(account, found, by, reference, mailing) is ChangeAnswer.DONE:
-                return Taken.NEW
+            became = self._tried(account, found, by, reference, mailing)
+            if became is not Taken.CHANGED_MEANWHILE:
+                return became
         return Taken.CHANGED_MEANWHILE
 
-    def _account(self, login: str) -> Account | None:
-        found = self._directory.find(login)
-        return None if found is None else self._directory.read(found.user.id)
+    def _tried(
+        self,
+        account: Account,
+        found: FoundKey,
+        by: Actor,
+        reference: Reference,
+        mailing: Mailing,
+    ) -> Taken:
+        judged = self._judged(account, found.key)
+        if judged is not Taken.NEW:
+            return judged
+        done = self._bind(account, found, by, reference, mailing)
+        return Taken.NEW if done is ChangeAnswer.DONE else Taken.CHANGED_MEANWHILE
 
     def _judged(self, account: Account, key: SharedKey) -> Taken:
         credentials = account.credentials

@@ -69,7 +69,10 @@ def reseal(program: Program) -> None:
     active = program.house.sealing_keys.current().active
     resealing = Resealing(program.house.directory)
     waiting = resealing.waiting(active)
-    with click.progressbar(waiting, label="people", file=sys.stderr) as people:
+    with (
+        program.house.directory.kept_open(),
+        click.progressbar(waiting, label="people", file=sys.stderr) as people,
+    ):
         for user in people:
             resealing.reseal(user)
     left = resealing.left()

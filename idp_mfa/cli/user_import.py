@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import assert_never
 
@@ -89,33 +89,23 @@ def import_(
     if mode == "apply":
         if not reason:
             fail("--apply needs --reason")
-        rows = _applied(program, found, reason, Mailing(mailing or Mailing.TELL.value))
+        become = _taker(program, reason, Mailing(mailing or Mailing.TELL.value))
     else:
-        rows = [_row(one, _looked(program, one)) for one in found]
+        become = program.house.imports.look
+    with (
+        program.house.directory.kept_open(),
+        click.progressbar(found, label="keys", file=sys.stderr) as keys,
+    ):
+        rows = [_row(one, become(one) if isinstance(one, FoundKey) else None) for one in keys]
     _tell(rows, report, as_json=as_json, applied=mode == "apply")
 
 
-def _applied(
-    program: Program, found: Sequence[Found], reason: str, mailing: Mailing
-) -> Sequence[Row]:
+def _taker(program: Program, reason: str, mailing: Mailing) -> Callable[[FoundKey], Taken]:
+    """Takes keys, all of a run under one reference."""
     house, by = program.house, Actor(program.actor, reason)
     reference = new_reference(house.randomness)
     click.echo(f"reference {reference}", err=True)
-    rows = []
-    with click.progressbar(found, label="keys", file=sys.stderr) as keys:
-        for one in keys:
-            match one:
-                case FoundKey():
-                    rows.append(_row(one, house.imports.take(one, by, reference, mailing)))
-                case NotRead():
-                    rows.append(_row(one, None))
-                case never:
-                    assert_never(never)
-    return rows
-
-
-def _looked(program: Program, one: Found) -> Taken | None:
-    return program.house.imports.look(one) if isinstance(one, FoundKey) else None
+    return lambda found: house.imports.take(found, by, reference, mailing)
 
 
 def _row(one: Found, taken: Taken | None) -> Row:

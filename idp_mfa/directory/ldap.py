@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
@@ -134,6 +135,10 @@ class LdapDirectory:
         self._searches.read(self._well)
         if self._writes is not self._searches:
             self._writes.read(self._well)
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """For many changes one after another; connections are kept anyway."""
+        return nullcontext()
 
     def close(self) -> None:
         """Drop every kept connection."""

@@ -6,6 +6,7 @@ import base64
 import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -157,6 +158,10 @@ class SqliteDirectory:
     def reseal(self, user_id: UserId) -> ChangeAnswer:
         """Under the active key, in one transaction."""
         return self._change(user_id, lambda stored: resealed(stored, user_id, self._sealer))
+
+    def kept_open(self) -> AbstractContextManager[None]:
+        """For many changes one after another: the file is not closed between them."""
+        return self._file.kept_open()
 
     # -- people ------------------------------------------------------------------------------
 

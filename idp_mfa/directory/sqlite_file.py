@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from idp_mfa.directory.options import SqliteOptions
 from idp_mfa.directory.records import Rewrite, Stored
@@ -41,6 +42,7 @@ class SqliteFile:
 
     def __init__(self, options: SqliteOptions) -> None:
         self._options = options
+        self._kept = threading.local()
         self._make_private()
         with self.connection() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -56,23 +58,50 @@ class SqliteFile:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own for each piece of work: none is shared by threads or forks."""
+        kept: sqlite3.Connection | None = getattr(self._kept, "connection", None)
+        if kept is None:
+            with self._in_words(), closing(self._connected()) as connection:
+                yield connection
+            return
         try:
-            connection = sqlite3.connect(
-                self._options.path,
-                timeout=self._options.busy_timeout.total_seconds(),
-                isolation_level=None,
-            )
-        except sqlite3.Error as error:
-            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            yield connection
-        except sqlite3.Error as error:
-            raise Unavailable("directory", f"{self._options.path}: {_in_words(error)}") from None
+            with self._in_words():
+                yield kept
         finally:
-            connection.close()
+            if kept.in_transaction:
+                kept.rollback()
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """One connection for all that this thread does meanwhile; not to be held across a fork.
+
+        Whoever closes the last one moves the log into the file, waits for the disk and removes the
+        log: of many changes one after another that is most of the time.
+        """
+        with self.connection() as connection:
+            self._kept.connection = connection
+            try:
+                yield
+            finally:
+                del self._kept.connection
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._options.path,
+            timeout=self._options.busy_timeout.total_seconds(),
+            isolation_level=None,
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            why = getattr(error, "sqlite_errorname", type(error).__name__)
+            raise Unavailable("directory", f"{self._options.path}: {why}") from None
 
 
 def stored_of(connection: sqlite3.Connection, user_id: str) -> Stored:
@@ -113,7 +142,3 @@ def carry_out(connection: sqlite3.Connection, user_id: UserId, rewrite: Rewrite)
     connection.execute(
         "INSERT OR REPLACE INTO manifest VALUES (?, ?)", (user_id, rewrite.new_manifest)
     )
-
-
-def _in_words(error: sqlite3.Error) -> str:
-    return getattr(error, "sqlite_errorname", type(error).__name__)
