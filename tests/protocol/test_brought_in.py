@@ -49,5 +49,6 @@ def test_what_the_token_shows_is_something_its_owner_has(
     wrong = oathtool(SharedKey(bytes(20), *kind), datetime.now(UTC))
     page = page.submit(page.form_with("code"), code=wrong)
     assert (page.mark, page.status) == ("signin.challenge", 422), page
+    assert f"({key.digits} digits)" in page.words
     page = page.submit(page.form_with("code"), code=oathtool(key, datetime.now(UTC)))
     assert site.answer(page).acr == REFEDS_MFA
