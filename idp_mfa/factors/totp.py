@@ -75,9 +75,15 @@ class Totp:
         return (Field("code", "numeric", "one-time-code", 16),)
 
     def challenge(self, credentials: Sequence[Credential], randomness: Randomness) -> Challenge:
-        """Nothing is sent: the time is the challenge."""
-        del credentials, randomness
-        return Challenge(NAME)
+        """Nothing is sent: the time is the challenge.
+
+        How many digits a token shows is told where that is not six for each of them.
+        """
+        del randomness
+        lengths = {_shape(one).digits for one in credentials}
+        if lengths <= {DIGITS}:
+            return Challenge(NAME)
+        return Challenge(NAME, shown={"digits": " / ".join(map(str, sorted(lengths)))})
 
     def verify(
         self,

@@ -17,9 +17,9 @@ import pytest
 from idp_mfa.directory.options import SqliteOptions
 from idp_mfa.directory.sqlite import NewPerson, SqliteDirectory
 from idp_mfa.model import Account, AccountState
-from idp_mfa.ports import Change, PasswordAnswer, Unavailable
+from idp_mfa.ports import Change, ChangeAnswer, PasswordAnswer, Unavailable
 from idp_mfa.sealed import Sealer
-from tests.contracts.directory_sites import RING, SqliteSite, account, credential, now
+from tests.contracts.directory_sites import RING, SqliteSite, account, bind, credential, now
 
 
 @pytest.fixture
@@ -112,6 +112,29 @@ def test_a_file_held_by_another_is_unavailable_and_not_changed(tmp_path: Path) -
         with pytest.raises(Unavailable, match="BUSY"):
             directory.change(found.user.id, found.credentials, [Change(None, credential())])
         assert account(directory, "alice") == found
+
+
+def test_many_changes_one_after_another_hold_nobody_up_and_the_file_is_closed_once(
+    site: SqliteSite,
+) -> None:
+    other, log = SqliteSite(site.path).directory, Path(f"{site.path}-wal")
+    with site.directory.kept_open():
+        before = account(site.directory, "alice")
+        bind(other, "alice", credential("c1"))
+        late = site.directory.change(
+            before.user.id, before.credentials, [Change(None, credential("c2"))]
+        )
+        assert late is ChangeAnswer.LOST_RACE
+        bind(other, "alice", credential("c3"))
+        bind(site.directory, "alice", credential("c4"))
+        there = account(other, "alice")
+        assert {one.id for one in there.credentials.active} == {"c1", "c3", "c4"}
+        assert account(site.directory, "alice") == there
+        assert log.exists(), (
+            "to move the log into the file after each change takes most of the time"
+        )
+    assert not log.exists()
+    assert account(site.directory, "alice") == there
 
 
 def test_a_broken_or_missing_file_is_unavailable(site: SqliteSite, tmp_path: Path) -> None:

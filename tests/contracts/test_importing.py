@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,8 +19,8 @@ from idp_mfa.factors.totp import Totp, code_at
 from idp_mfa.hardware_tokens import HardwareTokens, NotResynchronised, Resynchronised
 from idp_mfa.helpdesk import Actor, HelpDesk
 from idp_mfa.importing import FoundKey, Imports, Mailing, Taken
-from idp_mfa.model import BoundBy, Credential, CredentialState, Reference
-from idp_mfa.ports import Change, ChangeAnswer, Throttled
+from idp_mfa.model import Account, BoundBy, Credential, CredentialState, Reference
+from idp_mfa.ports import Change, ChangeAnswer, Directory, Throttled
 from idp_mfa.store.memory import MemoryStore
 from idp_mfa.store.memory_outbox import MemoryOutbox
 from idp_mfa.throttle import Limits, Throttle
@@ -36,6 +34,7 @@ from tests.contracts.directory_sites import (
 )
 from tests.contracts.test_doctor import Kept
 from tests.servers.slapd import slapd
+from tests.simulators.hardware_token import oathtool
 
 KEY = bytes(range(20))
 BY, REFERENCE = Actor("ivan", "we move"), Reference("RUN22222")
@@ -68,17 +67,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(lambda: self.now)
-        self.imports = Imports(
-            directory=self.site.directory,
-            credentials=self.site.directory,
-            audit=self.audit,  # type: ignore[arg-type]
-            outbox=self.outbox,
-            takers={TOTP: TAKER},
-            factor=TOTP,
-            label="OMU",
-            clock=lambda: self.now,
-            randomness=os.urandom,
-        )
+        self.imports = self.imports_of(self.site.directory)
         throttle = Throttle(Limits(), bytes(32))
         helpdesk = HelpDesk(
             self.site.directory,
@@ -96,6 +85,19 @@ class Desk:
             helpdesk, self.store, throttle, {TOTP: TAKER}, lambda: self.now
         )
 
+    def imports_of(self, directory: Directory) -> Imports:
+        return Imports(
+            directory=directory,
+            credentials=self.site.directory,
+            audit=self.audit,  # type: ignore[arg-type]
+            outbox=self.outbox,
+            takers={TOTP: TAKER},
+            factor=TOTP,
+            label="OMU",
+            clock=lambda: self.now,
+            randomness=os.urandom,
+        )
+
     def take(self, login: str, key: SharedKey, mailing: Mailing = Mailing.TELL) -> Taken:
         return self.imports.take(FoundKey("line 1", login, key), BY, REFERENCE, mailing)
 
@@ -106,26 +108,6 @@ class Desk:
     def resynchronise(self, first: str, second: str) -> object:
         theirs = account(self.site.directory, "alice")
         return self.tokens.resynchronise(theirs, self.token(), (first, second), BY)
-
-
-def oathtool(key: SharedKey, at: datetime) -> str:
-    """What the token shows, by a program of other hands."""
-    program = shutil.which("oathtool")
-    assert program is not None, "Debian's package oathtool is missing"
-    return subprocess.run(
-        [
-            program,
-            f"--totp={key.algorithm.value}",
-            f"--digits={key.digits}",
-            f"--time-step-size={key.period}s",
-            f"--now={at:%Y-%m-%d %H:%M:%S} UTC",
-            "-",
-        ],
-        input=key.key.hex(),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
 
 
 def answer(held: Credential, code: str, at: datetime) -> Accepted | Rejected:
@@ -227,6 +209,37 @@ def test_of_imports_at_the_same_time_each_key_is_there_once(site: Site) -> None:
         {one.secret["key"] for one in held.active}
     )
     assert len(held.active) == 4
+
+
+class Lagging:
+    """A site in which people are found as they stood some time ago."""
+
+    def __init__(self, site: Site) -> None:
+        self._there = site.directory
+        self._past = {login: account(self._there, login) for login in ("alice", "bob")}
+
+    def find(self, login: str) -> Account | None:
+        return self._past.get(login)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._there, name)
+
+
+def test_a_replica_that_lags_behind_is_not_believed(site: Site) -> None:
+    desk, late = Desk(site), Desk(site)
+    late.imports = late.imports_of(Lagging(site))  # type: ignore[arg-type]
+    assert desk.take("alice", SharedKey(KEY)) is Taken.NEW
+    assert late.take("alice", SharedKey(KEY)) is Taken.THERE_ALREADY
+    assert late.outbox.waiting().letters == 0, "nothing was changed"
+    assert len(account(site.directory, "alice").credentials.active) == 1
+    assert desk.take("bob", SharedKey(KEY)) is Taken.NEW
+    late.imports = late.imports_of(Lagging(site))  # type: ignore[arg-type]
+    before = account(site.directory, "bob")
+    (held,) = before.credentials.active
+    gone = site.directory.change(before.user.id, before.credentials, (Change(held, None),))
+    assert gone is ChangeAnswer.DONE
+    assert late.take("bob", SharedKey(KEY)) is Taken.NEW
+    assert len(account(site.directory, "bob").credentials.active) == 1
 
 
 # -- a token whose clock went off ----------------------------------------------------------------

@@ -20,7 +20,7 @@ from idp_mfa.ports import Change, ChangeAnswer, Unavailable
 from idp_mfa.token_stock import UNDER_WAY, Assigned, NotAssigned, Stocked
 from tests.contracts.desk_world import OPTIONS, RUN, STOCK, World, key, token_key
 from tests.contracts.store_acts import race
-from tests.contracts.test_importing import oathtool
+from tests.simulators.hardware_token import oathtool
 
 BY = Actor("helen", "no phone")
 

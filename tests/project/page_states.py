@@ -241,6 +241,22 @@ def states() -> Iterator[tuple[str, str, Context]]:
                     "error": error,
                 },
             )
+    for error in (None, problem("malformed")):
+        yield (
+            f"challenge of a token {error}",
+            "signin/challenge.html",
+            {
+                **asked,
+                "because": because(Cause.NETWORK),
+                "place": OUTSIDE,
+                "elsewhere": (),
+                "factor": "totp",
+                "shown": {"digits": "8"},
+                "worn": False,
+                "fields": (field,),
+                "error": error,
+            },
+        )
     refused = {
         "service": service,
         "return_action": "/r",

@@ -118,10 +118,11 @@ def records(asked: argparse.Namespace) -> bool:
 
 def imports(asked: argparse.Namespace) -> bool:
     """Keys of each format, the process killed on the way."""
-    done = brought_in(asked.keys, KILLS)
-    for one in done:
+    right = []
+    for one in brought_in(asked.keys, KILLS):
         _say(one)
-    return all(one.right for one in done)
+        right.append(one.right)
+    return all(right)
 
 
 RUNS: dict[str, Callable[[argparse.Namespace], bool]] = {

@@ -6,16 +6,19 @@ import base64
 import io
 import multiprocessing
 import os
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pskc import PSKC
 
+from idp_mfa.audit import AuditEvent
 from idp_mfa.audit_log import MemoryWindow, audit_trail
+from idp_mfa.audit_log.lines import decode
 from idp_mfa.audit_log.options import AuditOptions, Sync
 from idp_mfa.directory.sqlite import NewPerson
 from idp_mfa.factors.totp import NAME as TOTP
@@ -44,56 +47,81 @@ class BroughtIn:
     there: int
     lost: int
     twice: int
+    unrecorded: int
     told_as_there: int
     seconds: float
 
     @property
     def right(self) -> bool:
-        """Each key is there once, and the last run had to take only what was not."""
-        return not self.lost and not self.twice and self.there == self.keys
+        """Each key is there once, and on record."""
+        return not (self.lost or self.twice or self.unrecorded) and self.there == self.keys
 
     def __str__(self) -> str:
         return (
             f"{self.format}: {self.keys:,} keys, killed {self.kills} times and resumed: "
-            f"{self.there:,} there, {self.lost} lost, {self.twice} twice; the last run found "
+            f"{self.there:,} there, {self.lost} lost, {self.twice} twice, "
+            f"{self.unrecorded} not on record; the last run found "
             f"{self.told_as_there:,} there already ({self.seconds:.0f} s)"
         )
 
 
-def brought_in(keys: int, kills: int) -> Sequence[BroughtIn]:
+def brought_in(keys: int, kills: int) -> Iterator[BroughtIn]:
     """So many people's keys from each format, the process killed so often on the way."""
-    return [_one(name, made, keys, kills) for name, made in FORMATS.items()]
+    logins = [f"user{number:05}" for number in range(keys)]
+    with folder("import") as place:
+        people = place / "people.db"
+        _add(SqliteSite(people), logins)
+        for name, made in FORMATS.items():
+            ours = place / name
+            ours.mkdir()
+            shutil.copyfile(people, ours / people.name)
+            yield _one(name, made, ours, logins, kills)
+
+
+def _add(site: SqliteSite, logins: Sequence[str]) -> None:
+    with site.directory.kept_open():
+        for login in logins:
+            site.directory.add_user(NewPerson(login, login, b"x", frozenset(), {}))
 
 
 def _one(
-    name: str, made: Callable[[Mapping[str, bytes]], Sequence[Found]], keys: int, kills: int
+    name: str,
+    made: Callable[[Mapping[str, bytes]], Sequence[Found]],
+    place: Path,
+    logins: Sequence[str],
+    kills: int,
 ) -> BroughtIn:
     began = time.monotonic()
-    secrets = {f"user{number:05}": os.urandom(20) for number in range(keys)}
+    secrets = {login: os.urandom(20) for login in logins}
     found = made(secrets)
-    with folder("import") as place:
-        site = SqliteSite(place / "people.db")
-        for login in secrets:
-            site.directory.add_user(NewPerson(login, login, b"x", frozenset(), {}))
-        for kill in range(1, kills + 1):
-            _killed(place, found, keys * kill // (kills + 1))
-        told = Counter(_take(place, found))
-        held = Counter(
-            (account.user.login, one.secret["key"])
-            for account in map(site.directory.find, secrets)
+    for kill in range(1, kills + 1):
+        _killed(place, found, len(found) * kill // (kills + 1))
+    told = Counter(_take(place, found))
+    directory = SqliteSite(place / "people.db").directory
+    with directory.kept_open():
+        active = [
+            (account.user.login, one)
+            for account in map(directory.find, secrets)
             if account is not None
             for one in account.credentials.active
-        )
+        ]
+    held = Counter((login, one.secret["key"]) for login, one in active)
+    recorded = {
+        line.detail["credential"]
+        for line in map(decode, (place / "audit.jsonl").read_text("ascii").splitlines())
+        if line is not None and line.event is AuditEvent.FACTOR_BOUND
+    }
     wanted = {
         (login, base64.b32encode(secret).decode().rstrip("=")) for login, secret in secrets.items()
     }
     return BroughtIn(
         name,
-        keys,
+        len(logins),
         kills,
         len(held),
         len(wanted - held.keys()),
         sum(count - 1 for count in held.values()) + len(held.keys() - wanted),
+        sum(one.id not in recorded for _, one in active),
         told[Taken.THERE_ALREADY],
         time.monotonic() - began,
     )
@@ -116,6 +144,7 @@ def _killed(place: Path, found: Sequence[Found], at_most: int) -> None:
 
 
 def _take(place: Path, found: Sequence[Found], done: object = None) -> list[Taken]:
+    # Who is killed loses nothing that the kernel has: no time is spent on waiting for the disk.
     options = AuditOptions(place / "audit.jsonl", sync=Sync.WRITE)
     imports = Imports(
         directory=(directory := SqliteSite(place / "people.db").directory),
@@ -129,11 +158,13 @@ def _take(place: Path, found: Sequence[Found], done: object = None) -> list[Take
         randomness=os.urandom,
     )
     became = []
-    for one in found:
-        assert isinstance(one, FoundKey), one
-        became.append(imports.take(one, Actor("soak", "soak"), Reference("RUN22222"), Mailing.TELL))
-        if done is not None:
-            done.value += 1  # type: ignore[attr-defined]
+    with directory.kept_open():
+        for one in found:
+            assert isinstance(one, FoundKey), one
+            by, reference = Actor("soak", "soak"), Reference("RUN22222")
+            became.append(imports.take(one, by, reference, Mailing.TELL))
+            if done is not None:
+                done.value += 1  # type: ignore[attr-defined]
     return became
 
 

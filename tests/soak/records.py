@@ -42,7 +42,7 @@ DECISION = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Seconds of each search; each has to find what is known to be there."""
+    """Seconds of each search by some clock; each has to find what is known to be there."""
 
     records: int
     octets: int
@@ -63,8 +63,11 @@ class Found:
         )
 
 
-def searched(records: int) -> Found:
-    """So many records of a month, searched by what the desk knows."""
+def searched(records: int, clock: Callable[[], float] = time.monotonic, tries: int = 1) -> Found:
+    """So many records of a month, searched by what the desk knows.
+
+    ``clock`` tells seconds; of several tries of a search the shortest counts.
+    """
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     began = now - timedelta(days=DAYS)
     with folder("records") as place:
@@ -84,21 +87,18 @@ def searched(records: int) -> Found:
             Wanted(network=address, **a_day),
             Wanted(rule="off-campus", outcome="ask", **a_day),
         ):
-            began_at = time.monotonic()
-            found: Sequence[AuditRecord] = search.newest(path, wanted, 1000)
-            took.append(time.monotonic() - began_at)
+            seconds = []
+            for _ in range(tries):
+                began_at = clock()
+                found: Sequence[AuditRecord] = search.newest(path, wanted, 1000)
+                seconds.append(clock() - began_at)
+            took.append(min(seconds))
             right.append(any(one.reference == _reference(some) for one in found))
         right[3] = len(found) > 0
-        seconds = _timed(lambda: right.append(not verify([path], chain).findings))
-        return Found(
-            records, path.stat().st_size, took[0], took[1], took[2], took[3], seconds, all(right)
-        )
-
-
-def _timed(act: Callable[[], object]) -> float:
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
+        began_at = clock()
+        right.append(not verify([path], chain).findings)
+        took.append(clock() - began_at)
+        return Found(records, path.stat().st_size, *took, right=all(right))
 
 
 def _write(path: Path, lines: Iterator[str], chain: Chain) -> None:

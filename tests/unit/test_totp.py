@@ -207,6 +207,12 @@ def test_the_question_is_for_this_factor_and_sends_nothing() -> None:
     assert TOTP.challenge((credential(),), os.urandom) == Challenge(NAME)
 
 
+def test_whoever_has_a_token_of_eight_digits_is_asked_for_as_many() -> None:
+    token = replace(credential(id="token"), secret={"key": KEY, "digits": "8"})
+    for theirs, told in ((token,), "8"), ((credential(), token), "6 / 8"):
+        assert TOTP.challenge(theirs, os.urandom).shown == {"digits": told}
+
+
 def test_phones_offer_the_code_and_show_digits_alone() -> None:
     (field,) = TOTP.fields
     assert (field.name, field.input_mode, field.autocomplete) == (
