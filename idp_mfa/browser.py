@@ -200,6 +200,10 @@ class Browser:
         """The same without the time."""
         return locale.day(at, self.language(), self._site.timezone)
 
+    def country(self, code: str) -> str:
+        """What a country is called in the reader's language."""
+        return locale.country(code, self.language())
+
     def too_many(self, wait: timedelta) -> Response:
         """429: how long, in a page and in the header."""
         return self.error("too-many", 429, retry_after=int(wait.total_seconds()) + 1)

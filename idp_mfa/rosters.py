@@ -36,14 +36,22 @@ class Roster(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One person of a list; ``since`` is when what it is about began, where that is known."""
+    """One person of a list; ``since`` is when what it is about began, where that is known.
+
+    ``factors`` are each kind and state of record that there is, once.
+    """
 
     id: UserId
     login: str
     name: str
     groups: tuple[str, ...]
-    factors: tuple[str, ...]
+    factors: tuple[tuple[FactorName, CredentialState], ...]
     since: datetime | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors and states by their stable names, for files and the console."""
+        return tuple(f"{factor} ({state.value})" for factor, state in self.factors)
 
 
 def listed(
@@ -99,9 +107,14 @@ def _row(
         account.user.login,
         account.user.display_name,
         tuple(sorted(account.groups)),
-        tuple(sorted({f"{one.factor} ({one.state.value})" for one in credentials.factors})),
+        tuple(sorted({(one.factor, one.state) for one in credentials.factors}, key=_by_name)),
         max((one.ended_at or one.bound_at for one in about), default=None),
     )
+
+
+def _by_name(held: tuple[FactorName, CredentialState]) -> tuple[str, str]:
+    factor, state = held
+    return factor, state.value
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -124,7 +137,8 @@ def table(rows: Iterable[Row]) -> str:
     lines = [COLUMNS]
     for row in rows:
         since = "" if row.since is None else row.since.isoformat(timespec="seconds")
-        lines.append((row.login, row.name, "; ".join(row.groups), "; ".join(row.factors), since))
+        groups, factors = "; ".join(row.groups), "; ".join(row.names)
+        lines.append((row.login, row.name, groups, factors, since))
     return "".join(
         ",".join(f'"{safe_cell(cell).replace(chr(34), chr(34) * 2)}"' for cell in line) + "\r\n"
         for line in lines

@@ -30,11 +30,11 @@ def list_(
     kinds = {name: factor.may_show for name, factor in house.factors.items()}
     rows = listed(house.directory.everyone(), Roster(roster), group, kinds)
     if as_json:
-        echo_json([asdict(row) for row in rows])
+        echo_json([{**asdict(row), "factors": row.names} for row in rows])
     elif as_csv:
         click.echo(table(rows), nl=False)
     else:
         for row in rows:
             since = "" if row.since is None else f"{row.since:%Y-%m-%d}"
-            click.echo(f"{row.login:20} {row.name:24} {since:10} {', '.join(row.factors)}")
+            click.echo(f"{row.login:20} {row.name:24} {since:10} {', '.join(row.names)}")
         click.echo(f"{len(rows)} people", err=True)

@@ -21,7 +21,7 @@ from idp_mfa.factors.recovery_code import NAME as RECOVERY_CODE
 from idp_mfa.factors.recovery_code import PASSCODES
 from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
-from idp_mfa.model import FactorName, Page
+from idp_mfa.model import PORTAL, FactorName, Page, ServiceId
 from idp_mfa.own_pages import OwnPages, SetUp, portal_service
 from idp_mfa.policy.in_force import SHOWN, Origin
 from idp_mfa.ports import Unavailable
@@ -132,6 +132,7 @@ class House(UseCases):
             randomness=self.randomness,
         )
         issuer = self.settings.totp.issuer
+        portal = portal_service(browser.host, self.settings.site.portal_name)
         pages = OwnPages(
             signin=self.sign_in,
             sessions=self.sessions,
@@ -140,13 +141,18 @@ class House(UseCases):
             audit=self.audit,
             clock=self.checked_clock,
             randomness=self.randomness,
-            service=portal_service(browser.host, self.settings.site.portal_name),
+            service=portal,
             alone=self.alone,
         )
+        providers = ServiceProviders(self.registry, self.checked_clock)
+
+        def service_name(id: ServiceId, language: str) -> str:
+            return portal.name(language) if id == PORTAL else providers.name(id, language)
+
         saml = SamlEndpoints(
             SamlParts(
                 idp=self.identity_provider,
-                providers=ServiceProviders(self.registry, self.checked_clock),
+                providers=providers,
                 release=self.release,
                 keys=self.signing_keys,
                 signin=self.sign_in,
@@ -183,13 +189,21 @@ class House(UseCases):
         door = DeskDoor(pages, self.settings.desk)
         desk = (
             DeskPages(door, self.desk, self.watched, self.policy),
-            StoryPages(door, self.audit, self.watched, self.policy),
+            StoryPages(
+                door=door,
+                audit=self.audit,
+                directory=self.watched,
+                policy=self.policy,
+                service_name=service_name,
+            ),
             OverviewPages(
                 door=door,
                 directory=self.directory,
                 audit=self.audit,
                 letters=self.outbox.waiting,
                 kinds={name: factor.may_show for name, factor in self.factors.items()},
+                policy=self.policy,
+                service_name=service_name,
                 clock=self.clock,
             ),
         )

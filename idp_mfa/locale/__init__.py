@@ -9,6 +9,7 @@ from importlib.resources import files
 from io import BytesIO
 from typing import Final, Literal
 
+from babel import Locale
 from babel.dates import format_date, format_datetime, get_timezone
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -58,6 +59,11 @@ def second(at: datetime, timezone: str) -> str:
 def day(at: datetime, language: str, timezone: str) -> str:
     """The day on which it was, as people of a place read it."""
     return format_date(at.astimezone(get_timezone(timezone)), "long", locale=language)
+
+
+def country(code: str, language: str) -> str:
+    """The name of a country by its ISO 3166 code; of one that nobody knows, the code."""
+    return str(Locale(language).territories.get(code, code))
 
 
 def choose(accept_language: str | None, cookie: str | None) -> Language:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Policy, ZoneKind, ZoneName
 
@@ -42,6 +43,19 @@ def place(policy: Policy, name: str, language: str, address: str | None = None) 
 def places(policy: Policy, names: Iterable[str], language: str) -> tuple[Place, ...]:
     """Those of the zones to which people can be sent."""
     return tuple(place(policy, name, language) for name in names if ZoneName(name) in policy.zones)
+
+
+def told_apart(policy: Policy, names: Iterable[str], language: str) -> Mapping[str, Place]:
+    """Zones by name, for pages on which several stand: two of one title are named instead."""
+    found = {name: place(policy, name, language) for name in names}
+    titles = Counter(one.label or one.kind for one in found.values())
+    return {
+        name: one if titles[one.label or one.kind] == 1 else replace(one, kind=_OTHER, label="")
+        for name, one in found.items()
+    }
+
+
+_OTHER = ZoneKind.OTHER.value
 
 
 def _text(texts: Mapping[str, str], language: str) -> str:

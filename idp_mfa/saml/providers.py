@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idp_mfa.model import Clock, ServiceId
-from idp_mfa.ports import Registration, ServiceRegistry
+from idp_mfa.ports import Registration, ServiceRegistry, Unavailable
 from idp_mfa.saml.description import provider_of
 from idp_mfa.saml.provider import ServiceProvider
 
@@ -31,3 +31,11 @@ class ServiceProviders:
         if provider is None or (provider.valid_until is not None and provider.valid_until <= now):
             return None
         return provider
+
+    def name(self, id: ServiceId, language: str) -> str:
+        """What pages call a service; of one that cannot be looked up, its id."""
+        try:
+            found = self.find(id)
+        except Unavailable:
+            return id
+        return id if found is None else found.service.name(language)

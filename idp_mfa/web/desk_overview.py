@@ -10,7 +10,9 @@ from flask import Response, make_response, request
 
 from idp_mfa.browser import Route
 from idp_mfa.desk_door import PAGE, DeskDoor, Inside
-from idp_mfa.model import Account, Clock, FactorKind, FactorName
+from idp_mfa.model import Account, Clock, FactorKind, FactorName, ServiceId
+from idp_mfa.policy.model import Policy
+from idp_mfa.policy.places import told_apart
 from idp_mfa.ports import AuditLog, Directory, Unavailable, Waiting
 from idp_mfa.rosters import Roster, Row, listed, table
 from idp_mfa.weather import weather
@@ -35,6 +37,8 @@ class OverviewPages:
         audit: AuditLog,
         letters: Callable[[], Waiting],
         kinds: Mapping[FactorName, frozenset[FactorKind]],
+        policy: Callable[[], Policy],
+        service_name: Callable[[ServiceId, str], str],
         clock: Clock,
     ) -> None:
         self._door = door
@@ -43,6 +47,8 @@ class OverviewPages:
         self._audit = audit
         self._letters = letters
         self._kinds = kinds
+        self._policy = policy
+        self._service_name = service_name
         self._clock = clock
 
     def routes(self) -> tuple[Route, ...]:
@@ -61,10 +67,14 @@ class OverviewPages:
         at = self._clock()
         records = self._audit.recent(MOST_RECORDS)
         is_cut = len(records) == MOST_RECORDS and records[-1].at > at - SPAN
+        found = weather(records, at, SPAN, self._waiting())
+        zones, language = {**found.asked, **found.skipped}, self._browser.language()
         return self._browser.page(
             "admin/now.html",
             user=inside.admitted.account.user,
-            weather=weather(records, at, SPAN, self._waiting()),
+            weather=found,
+            zones=told_apart(self._policy(), zones, language),
+            service=lambda id: self._service_name(id, language),
             at=self._browser.second(at),
             minutes=int(SPAN.total_seconds()) // 60,
             cut=MOST_RECORDS if is_cut else None,
@@ -123,7 +133,7 @@ class OverviewPages:
             "url": f"{PAGE}/person/{quote(row.id, safe='')}",
             "login": row.login,
             "name": row.name,
-            "factors": row.factors,
+            "factors": [(factor, state.value) for factor, state in row.factors],
             "since": None if row.since is None else self._browser.day(row.since),
         }
 

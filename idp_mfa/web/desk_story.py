@@ -9,12 +9,13 @@ from urllib.parse import quote
 from flask import Response, request
 
 from idp_mfa.browser import Route
-from idp_mfa.desk.story import Step, told
+from idp_mfa.desk.story import Step, Story, told
+from idp_mfa.desk.trace import clauses
 from idp_mfa.desk_door import PAGE, DeskDoor
-from idp_mfa.model import PORTAL, Account, Reference
+from idp_mfa.model import PORTAL, Account, Reference, ServiceId
 from idp_mfa.policy.decide import decide
-from idp_mfa.policy.explain import explain
-from idp_mfa.policy.model import Policy
+from idp_mfa.policy.model import OUTSIDE, UNKNOWN, Policy
+from idp_mfa.policy.places import told_apart
 from idp_mfa.policy.record import VERSION_LETTERS, Recorded
 from idp_mfa.ports import AuditLog, Directory, Unavailable
 
@@ -27,13 +28,20 @@ class StoryPages:
     """Reasons, never secrets: what is on record holds none, and of that only what is named."""
 
     def __init__(
-        self, door: DeskDoor, audit: AuditLog, directory: Directory, policy: Callable[[], Policy]
+        self,
+        *,
+        door: DeskDoor,
+        audit: AuditLog,
+        directory: Directory,
+        policy: Callable[[], Policy],
+        service_name: Callable[[ServiceId, str], str],
     ) -> None:
         self._door = door
         self._browser = door.browser
         self._audit = audit
         self._directory = directory
         self._policy = policy
+        self._service_name = service_name
 
     def routes(self) -> tuple[Route, ...]:
         """The table of addresses."""
@@ -82,6 +90,7 @@ class StoryPages:
             advice=story.advice.value,
             well=None if story.health is None else story.health.well,
             away={} if story.health is None else story.health.away,
+            words=self._words(story),
             home_url=PAGE,
             csrf=self._door.csrf(),
         )
@@ -107,6 +116,7 @@ class StoryPages:
 
     def _decided(self, one: Recorded) -> Mapping[str, object]:
         policy = self._policy()
+        again = decide(policy, one.facts)
         same = policy.version[:VERSION_LETTERS] == one.policy
         return {
             "outcome": one.verdict.outcome.value,
@@ -114,5 +124,18 @@ class StoryPages:
             "zone": one.facts.zone,
             "factors": sorted(one.verdict.factors),
             "enrolled": sorted(one.facts.enrolled),
-            "trace": explain(decide(policy, one.facts)) if same else (),
+            "trace": clauses(again) if same else None,
+            "cause": again.decision.because.cause.value,
+        }
+
+    def _words(self, story: Story) -> Mapping[str, object]:
+        """What zones, services, countries and moments are called in the reader's language."""
+        policy, language = self._policy(), self._browser.language()
+        then = (step.decided.facts.zone for step in story.steps if step.decided is not None)
+        zones = dict.fromkeys((*policy.zones, OUTSIDE, UNKNOWN, *then))
+        return {
+            "zones": told_apart(policy, zones, language),
+            "service": lambda id: self._service_name(id, language),
+            "country": self._browser.country,
+            "moment": self._browser.moment,
         }

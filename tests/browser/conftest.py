@@ -56,7 +56,14 @@ def campus() -> Iterator[Campus]:
                 "limits": {**WIDE, "mail_again_after": "0s"},
                 "mail": {"smtp": f"smtp://127.0.0.1:{post.port}"},
                 "desk": {
-                    "roles": [{"role": "desk", "group": "help-desk"}],
+                    "roles": [
+                        {"role": "desk", "group": "help-desk"},
+                        {
+                            "role": "desk",
+                            "group": "student-desk",
+                            "within": {"eduPersonAffiliation": ["student"]},
+                        },
+                    ],
                     "token_stock": "token-stock",
                     "protected_groups": ["finance"],
                 },

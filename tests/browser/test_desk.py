@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import Page
 
 from idp_mfa.factor import HashAlgorithm, SharedKey
 from tests.browser.conftest import Campus, Walks
@@ -71,16 +72,23 @@ class Desk:
         return shown
 
 
-def somebody(campus: Campus, *groups: str) -> Person:
-    """Somebody new, whose phone is set up."""
-    new = slapd.Person(f"desk{next(_NUMBERS)}", "Desk 机", groups)
+def newcomer(campus: Campus, *groups: str, affiliation: str = "student") -> Person:
+    """Somebody new, who has not set up anything."""
+    new = slapd.Person(f"desk{next(_NUMBERS)}", "Desk 机", groups, affiliation)
     campus.directory.add([new])
-    return Person(new.login, f"demo-{new.login}", campus.idp.set_up_phone(new.login))
+    return Person(new.login, f"demo-{new.login}")
 
 
-def staff(campus: Campus, walks: Walks, language: str) -> Desk:
+def somebody(campus: Campus, *groups: str, affiliation: str = "student") -> Person:
+    """Somebody new, whose phone is set up."""
+    person = newcomer(campus, *groups, affiliation=affiliation)
+    person.phone = campus.idp.set_up_phone(person.login)
+    return person
+
+
+def staff(campus: Campus, walks: Walks, language: str, group: str = "help-desk") -> Desk:
     """One of the help desk, signed in with two kinds of factor on campus."""
-    person = somebody(campus, "help-desk")
+    person = somebody(campus, group)
     walk = walks(Visitor(language, DESKTOP, address=CAMPUS))
     walk.page.goto(f"{campus.idp.origin}/admin")
     walk.give_password(person)
@@ -267,3 +275,83 @@ def test_an_address_is_corrected_by_two(campus: Campus, walks: Walks, language: 
     first.walk.expect("desk.done")
     for to in (f"{new.login}@old.example", f"{new.login}@new.example"):
         assert campus.post.to(to)
+
+
+def listed(page: Page) -> list[str]:
+    """The logins of a list."""
+    rows = page.locator("ul.rows li")
+    return [row.locator(".hint").first.inner_text().split(" ")[0] for row in rows.all()]
+
+
+@LANGUAGE
+def test_a_list_leads_to_a_person_and_names_nobody_out_of_reach(
+    campus: Campus, walks: Walks, language: str
+) -> None:
+    seminar = f"seminar{next(_NUMBERS)}"
+    pupil, other = somebody(campus, seminar), somebody(campus, "students")
+    teacher = somebody(campus, seminar, affiliation="staff")
+    new = newcomer(campus, seminar)
+    desk = staff(campus, walks, language, "student-desk")
+    page = desk.walk.page
+    page.click("main a[href$='/admin/lists']")
+    desk.walk.expect("desk.lists")
+    page.select_option("select[name=list]", "one-device")
+    page.fill("input[name=group]", seminar)
+    page.press("input[name=group]", "Enter")
+    page.wait_for_selector("[data-people='1']")
+    assert listed(page) == [pupil.login]
+    words = page.locator("ul.rows").inner_text()
+    assert FACTOR_IN_USE[language] in words
+    assert "totp" not in words
+    with page.expect_download() as came:
+        page.click("a[href*='/admin/lists/csv']")
+    file = came.value.path().read_text("utf-8")
+    assert came.value.suggested_filename == "one-device.csv"
+    assert f'"{pupil.login}"' in file
+    assert '"totp (active)"' in file
+    for absent in (teacher, other, new):
+        assert absent.login not in file + page.content()
+    page.select_option("select[name=list]", "without-factor")
+    page.press("input[name=group]", "Enter")
+    page.wait_for_selector("option[value=without-factor][selected]", state="attached")
+    assert listed(page) == [new.login]
+    page.locator("ul.rows a").click()
+    desk.walk.expect("desk.person")
+    assert new.login in page.locator("dl.facts").inner_text()
+
+
+FACTOR_IN_USE = {
+    "ja": "ワンタイムパスワード（6桁の数字）: 使用中",
+    "en": "One-time password (6 digits): in use",
+}
+USED_BEFORE = {"ja": "使用済みのコードでした。", "en": "That code had been used before."}
+
+
+@LANGUAGE
+def test_a_wrong_code_of_just_now_is_counted_and_nobody_is_named(
+    campus: Campus, walks: Walks, language: str
+) -> None:
+    caller, desk = somebody(campus, "students"), staff(campus, walks, language)
+    page = desk.walk.page
+    page.click("main a[href$='/admin/now']")
+    desk.walk.expect("desk.now")
+    # Of a kind that no other test makes, so that none of it becomes too old in between.
+    row = page.locator("[data-counts=wrong-codes] li", has_text=USED_BEFORE[language])
+    before = int(row.locator("strong").inner_text()) if row.count() else 0
+    assert caller.phone is not None
+    code = caller.phone.code()
+    for is_again in (False, True):
+        there = walks(Visitor(language, PHONE, address="203.0.113.77"))
+        there.page.goto(f"{campus.idp.origin}/portal/activity")
+        there.give_password(caller)
+        there.expect("signin.challenge")
+        there.page.fill("input[name=code]", code)
+        there.page.press("input[name=code]", "Enter")
+        there.page.wait_for_selector("[aria-invalid]" if is_again else "[data-sessions]")
+    with page.expect_navigation():
+        page.click("main a[href$='/admin/now']")
+    assert int(row.locator("strong").inner_text()) == before + 1
+    asked = page.locator("[data-counts=asked]").inner_text()
+    assert {"ja": "学外ネットワーク", "en": "Outside the campus network"}[language] in asked
+    for told in ("203.0.113", caller.login, f"{caller.login}@"):
+        assert told not in page.content()

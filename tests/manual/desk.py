@@ -69,7 +69,7 @@ class Call:
             page.fill("input[name=code]", self.caller.phone.at(1))
             page.press("input[name=code]", "Enter")
             page.wait_for_selector("[aria-invalid=true]")
-            return page.locator("[data-reference]").get_attribute("data-reference") or ""
+            return page.locator("[data-reference]").inner_text()
 
     def _number(self) -> str:
         with self._tab(PHONE) as walk:

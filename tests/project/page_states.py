@@ -27,6 +27,7 @@ from idp_mfa.policy.places import Place
 from idp_mfa.recovery import NotRecoverable
 from idp_mfa.rosters import Roster
 from idp_mfa.weather import Weather
+from tests.project.desk_traces import gone_through
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "templates"
@@ -610,11 +611,13 @@ def overviews(mine: Context) -> Iterator[tuple[str, str, Context]]:
         oldest_letter=timedelta(minutes=3),
     )
     now = {**mine, "at": "12:00:00", "minutes": 15, "now_url": "/n", "cut": None}
+    now |= {"zones": {"campus": ELSEWHERE[0], "outside": OUTSIDE}, "service": str}
     yield "desk now calm", "admin/now.html", {**now, "weather": calm}
     yield "desk now stormy", "admin/now.html", {**now, "weather": stormy, "cut": 5000}
     off = replace(calm, skews={6: 5}, letters=None, oldest_letter=None)
     yield "desk now our clock", "admin/now.html", {**now, "weather": off}
-    row = {"url": "/p", "login": "alice", "name": HOSTILE, "factors": ("totp (active)",)}
+    factors = [("totp", state.value) for state in CredentialState]
+    row = {"url": "/p", "login": "alice", "name": HOSTILE, "factors": factors}
     lists = {**mine, "rosters": [one.value for one in Roster], "action": "/l", "most": 2}
     for roster in (None, *(one.value for one in Roster)):
         for rows in ([], [{**row, "since": "1 Nov"}, {**row, "since": None, "factors": ()}]):
@@ -744,10 +747,29 @@ def stories(mine: Context, user: SimpleNamespace) -> Iterator[tuple[str, str, Co
         {**steps[0], "told": {**told, "diagnosis": getattr(word, "value", word)}} for word in words
     ]
     steps += [
-        {**steps[0], "decided": {**decided, "outcome": outcome.value, "trace": (HOSTILE,)}}
+        {
+            **steps[0],
+            "decided": {
+                **decided,
+                "outcome": outcome.value,
+                "trace": gone_through(),
+                "cause": "rule",
+            },
+        }
         for outcome in Outcome
     ]
+    steps += [
+        {
+            **steps[0],
+            "decided": {**decided, "outcome": "deny", "trace": trace, "cause": cause.value},
+        }
+        for trace in ((), None)
+        for cause in Cause
+    ]
+    words = {"zones": {}, "service": str, "country": str, "moment": str}
+    words |= {"zones": {"campus": ELSEWHERE[0], "outside": OUTSIDE, "unknown": NOWHERE}}
     story = {**mine, "people": [user], "person_urls": ["/p"], "code": "7K3MQ9XT", "steps": steps}
+    story["words"] = words
     away = {"store": 2, "mail": 1, "directory": 1, "keys": 1}
     for advice in Advice:
         context = {**story, "advice": advice.value, "well": True, "away": {}, "steps": steps[:2]}

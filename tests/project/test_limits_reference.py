@@ -7,9 +7,12 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
+from idp_mfa.desk.callers import DIGITS, NUMBER_LIVES, PROOF_LIVES, TRIES
+from idp_mfa.desk.orders import WAITS
 from idp_mfa.throttle import Limits
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "limits.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, GUIDE = DOCS / "reference" / "limits.md", DOCS / "howto" / "help-desk.md"
 ROW = re.compile(r"^\| (`[a-z_`, ]+`) \| ([^|]+) \|", re.M)
 
 
@@ -51,3 +54,19 @@ def test_the_figures_of_the_page_follow_from_the_numbers() -> None:
     chance = 1 - (1 - 3e-6) ** guesses
     assert chance <= 0.00185
     assert f"{chance:.2%}".replace("%", " %") in text
+
+
+def test_the_help_desks_numbers_stand_on_the_page_and_in_its_guide() -> None:
+    rows = dict(re.findall(r"^\| ([a-z' ]+) \| (\d\w*) \|", PAGE.read_text("utf-8"), re.M))
+    assert rows == {
+        "wrong numbers of a caller": written(TRIES),
+        "a caller's number lives": written(NUMBER_LIVES),
+        "a caller is known": written(PROOF_LIVES),
+        "an act that takes two waits": written(WAITS),
+    }
+    guide = " ".join(GUIDE.read_text("utf-8").split())
+    assert (3, timedelta(minutes=5), 6) == (TRIES, NUMBER_LIVES, DIGITS)
+    assert "six figures, works once and for five minutes, and three wrong ones void it" in guide
+    assert f"does so for {PROOF_LIVES // timedelta(minutes=1)} minutes" in guide
+    assert timedelta(days=1) == WAITS
+    assert "It waits a day." in guide

@@ -292,7 +292,7 @@ def test_what_goes_on_at_the_moment_is_counted_and_names_nobody(bureau: Bureau) 
     assert (page.mark, page.status) == ("desk.now", 200)
     assert wrong(page) == wrong(before) + 1
     asked_in = page.tree.xpath("//ul[@data-counts='asked']/li/span/text()")
-    assert "outside" in asked_in
+    assert "Outside the campus network" in asked_in
     for name in (caller.login, bureau.id("student"), "caller-"):
         assert name not in page.text
     assert bureau.open("nobody", "/admin/now").mark == "desk.refused"

@@ -12,7 +12,7 @@ from idp_mfa.policy.assurance import SHIPPED_FACTORS
 from idp_mfa.policy.decide import decide
 from idp_mfa.policy.load import load
 from idp_mfa.policy.model import Deny, Policy
-from idp_mfa.policy.places import Place, place, places
+from idp_mfa.policy.places import Place, place, places, told_apart
 from idp_mfa.policy.ways import with_ways
 from tests.unit.policy_facts import AAL2, FIDO2, MATRIX, MFA, PASSWORD, TOTP, facts, policy, shown
 
@@ -136,3 +136,26 @@ def test_a_zone_that_is_gone_is_no_place_to_send_people_to() -> None:
     assert [one.name for one in places(LABELLED, ("campus", "hospital", "outside"), "en")] == [
         "hospital"
     ]
+
+
+def test_two_zones_of_one_title_are_told_apart_by_their_names() -> None:
+    several = policy(
+        "  - { name: all, when: { page: sign-in }, then: { require: [totp] } }",
+        """
+version: 1
+zones:
+  north: { kind: campus, networks: [192.0.2.0/25] }
+  south: { kind: campus, networks: [192.0.2.128/25] }
+  vpn: { kind: vpn, networks: [198.51.100.0/24] }
+""",
+    )
+    told = told_apart(several, ("north", "south", "vpn", "outside"), "en")
+    assert {name: one.kind for name, one in told.items()} == {
+        "north": "other",
+        "south": "other",
+        "vpn": "vpn",
+        "outside": "outside",
+    }
+    assert told_apart(several, ("north", "vpn"), "en")["north"].kind == "campus"
+    labelled = told_apart(LABELLED, ("hospital", "guest"), "en")
+    assert labelled["hospital"].label == "the hospital"

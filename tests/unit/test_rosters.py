@@ -129,7 +129,7 @@ def test_no_name_is_a_formula_in_a_spreadsheet(name: str) -> None:
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=2))
 def test_every_table_reads_back_cell_by_cell(login: str, name: str, groups: list[str]) -> None:
-    text = table([Row(UserId("id-1"), login, name, tuple(groups), ("totp (active)",), AT)] * 2)
+    text = table([Row(UserId("id-1"), login, name, tuple(groups), ((TOTP, ACTIVE),), AT)] * 2)
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[0] == list(COLUMNS)
     assert (

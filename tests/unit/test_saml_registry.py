@@ -22,12 +22,17 @@ from idp_mfa.ports import (
 )
 from idp_mfa.registry.document import decode, encode
 from idp_mfa.registry.shared import SharedRegistry
+from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.services import Added, FindingKind, NotAdded, Trait
 from idp_mfa.store.memory import MemoryStore
 from tests.simulators.service_provider import TestServiceProvider, key_pair
 from tests.unit.saml_parts import NOW, Registered
 
 SP = TestServiceProvider()
+NAMES = """<md:Extensions><mdui:UIInfo xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui">
+    <mdui:DisplayName xml:lang="ja">図書館</mdui:DisplayName>
+    <mdui:DisplayName xml:lang="en">Library</mdui:DisplayName>
+    </mdui:UIInfo></md:Extensions>"""
 
 
 class Ticking:
@@ -259,3 +264,17 @@ def test_checking_changes_nothing_and_removing_is_on_record() -> None:
     assert house.services.show(ServiceId(SP.entity_id)) is None
     events = [getattr(record, "event", None) for record in house.audit.records]
     assert events == [AuditEvent.SERVICE_ADDED, AuditEvent.SERVICE_REMOVED]
+
+
+def test_a_service_has_its_name_on_pages_or_its_id_if_nobody_can_tell(site: Site) -> None:
+    named = replace(SP, role_extensions=NAMES)
+    found = Registered(named).providers
+    assert [found.name(SP.entity_id, language) for language in ("ja", "en")] == [
+        "図書館",
+        "Library",
+    ]
+    other = ServiceId("https://gone.example/sp")
+    assert found.name(other, "en") == other
+    site.store.stopped = True
+    unread = ServiceProviders(site.node("other"), site.clock)
+    assert unread.name(SP.entity_id, "en") == SP.entity_id
