@@ -25,6 +25,7 @@ from idp_mfa.ports import Directory, Unavailable
 MOST_FOUND = 20
 HOURS = (1, 4, 8, 24, 72)
 _LONGEST = 200
+_STAND = ("reason", "serial", "address")
 
 
 class DeskPages:
@@ -279,7 +280,7 @@ class DeskPages:
             otherwise=[one.value for one in Otherwise],
             error=error,
             opened=None if opened is None else opened.value,
-            reason=request.form.get("reason", "")[:_LONGEST],
+            sent={one: request.form.get(one, "")[:_LONGEST] for one in _STAND if opened},
             caller_action=f"{_person_url(person.user.id)}/caller",
             act_action=f"{_person_url(person.user.id)}/act",
             home_url=PAGE,

@@ -169,6 +169,7 @@ def test_a_hardware_token_is_handed_out_and_its_clock_set_right(
     desk.walk.page.wait_for_selector(".notice.refused")
     form = desk.walk.page.locator("details[data-act=assign]")
     assert form.locator("[name=reason]").input_value() == "lost phone"
+    assert form.locator("[name=serial]").input_value() == "T-nowhere"
     form.locator("[name=serial]").fill(serial)
     form.locator("button.main").click()
     assert desk.done() == ""

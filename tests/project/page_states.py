@@ -703,7 +703,7 @@ def desk_states() -> Iterator[tuple[str, str, Context]]:
         "hours": (1, 8),
         "otherwise": [one.value for one in Otherwise],
         "opened": "reset",
-        "reason": HOSTILE,
+        "sent": {"reason": HOSTILE, "serial": HOSTILE, "address": HOSTILE},
         "caller_action": "/c",
         "act_action": "/a",
     }
