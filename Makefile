@@ -48,6 +48,9 @@ soak: packages $(VENV)/installed-for-tests ## the long runs at full size: 200 ki
 manual: packages $(VENV)/installed-for-tests ## write the illustrated manual of the site of SETTINGS=FILE into OUT=FOLDER
 	$(BIN)/python -m tests.manual $(if $(SETTINGS),--settings "$(SETTINGS)") $(if $(OUT),--out "$(OUT)")
 
+pictures: packages $(VENV)/installed-for-tests ## draw the pictures of docs/howto/help-desk.md anew
+	$(BIN)/python -m tests.manual --desk --language en --sharpness 1 --out docs/images
+
 mutants: $(VENV)/installed-for-mutants ## break the core in every small way, and list what no test notices
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
@@ -87,4 +90,4 @@ $(VENV)/installed-for-audit: $(VENV)/installed
 	@$(PIP) install --editable '.[audit]'
 	@touch $@
 
-.PHONY: help run test lint fix bench soak manual mutants audit packages
+.PHONY: help run test lint fix bench soak manual pictures mutants audit packages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from idp_mfa.model import FactorName
 from idp_mfa.settings import Settings, load
 from tests.manual.__main__ import made
 from tests.manual.book import PAGE, PDF, Read
+from tests.manual.desk import drawn
 from tests.project.html_checker import complaints
 
+GUIDE = Path(__file__).parents[2] / "docs" / "howto" / "help-desk.md"
 NAME, BRAND = "Lakeside University", "#1F4E8C"
 
 
@@ -73,3 +76,13 @@ def test_it_is_the_sites_own_and_valid_and_printed(manual: Made, tmp_path: Path)
     printed = (manual.folder / PDF).read_bytes()
     assert printed.startswith(b"%PDF-")
     assert len(printed) > 100_000
+
+
+def test_the_help_desks_guide_shows_the_pictures_that_can_be_drawn_anew(tmp_path: Path) -> None:
+    settings = load(folder("conf") / "idp_mfa.yaml")
+    assert isinstance(settings, Settings), settings
+    taken = {path.name: path.stat().st_size for path in drawn(settings, ["en"], tmp_path, 1)}
+    assert {name for name, size in taken.items() if size < 10_000} == set()
+    shown = re.findall(r"\]\(\.\./images/([a-z-]+\.png)\)", GUIDE.read_text(encoding="utf-8"))
+    kept = {path.name for path in GUIDE.parents[1].glob("images/desk-*.png")}
+    assert sorted(shown) == sorted(taken) == sorted(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,9 @@ PHONE = {
 }
 TALLEST = 1000
 """CSS pixels of a page that a picture shows; what stands below is not what it is about."""
-_SECRETS = ".key, .qr, .codes code"
+_SECRETS = ".key, .qr, .codes code, [data-passcode]"
+MARGIN = 20
+"""CSS pixels round a part of a page."""
 _AUTHENTICATOR = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -48,20 +50,36 @@ class Pictures:
     sharpness: int
 
     def take(self, name: str, page: Page) -> None:
+        """The page from its top."""
+        self._prepare(page)
+        width, height = page.evaluate(
+            "[innerWidth, Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)]"
+        )
+        self._shoot(name, page, {"x": 0, "y": 0, "width": width, "height": min(height, TALLEST)})
+
+    def part(self, name: str, page: Page, first: str, last: str) -> None:
+        """From one element of the page to another, by their selectors."""
+        self._prepare(page)
+        boxes = [page.locator(each).first.bounding_box() for each in (first, last)]
+        above, below = (box for box in boxes if box is not None)
+        left = min(above["x"], below["x"])
+        right = max(above["x"] + above["width"], below["x"] + below["width"])
+        top, bottom = above["y"] - MARGIN, below["y"] + below["height"] + MARGIN
+        width = right - left + 2 * MARGIN
+        clip = {"x": left - MARGIN, "y": top, "width": width, "height": bottom - top}
+        self._shoot(name, page, clip)
+
+    def _prepare(self, page: Page) -> None:
         page.evaluate(
             """secrets => { document.activeElement?.blur(); scrollTo(0, 0);
                 for (const one of document.querySelectorAll(secrets))
                     one.style.filter = 'blur(5px)'; }""",
             _SECRETS,
         )
-        width, height = page.evaluate(
-            "[innerWidth, Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)]"
-        )
+
+    def _shoot(self, name: str, page: Page, clip: Mapping[str, float]) -> None:
         page.screenshot(
-            path=self.folder / f"{name}.png",
-            full_page=True,
-            animations="disabled",
-            clip={"x": 0, "y": 0, "width": width, "height": min(height, TALLEST)},
+            path=self.folder / f"{name}.png", full_page=True, animations="disabled", clip={**clip}
         )
 
 
@@ -236,10 +254,14 @@ class Journeys:
             yield Walk(context.new_page())
 
     def _ask(self, page: Page) -> None:
-        """Come from a service."""
-        sso = f"{self.place.idp.origin}/saml/sso"
-        request = SERVICE.authn_request(datetime.now(UTC), id=f"_{time.time_ns()}", destination=sso)
-        page.goto(f"{sso}?{SERVICE.query(request).decode()}")
+        from_the_service(self.place, page)
+
+
+def from_the_service(place: Stand, page: Page) -> None:
+    """Come from the library."""
+    sso = f"{place.idp.origin}/saml/sso"
+    request = SERVICE.authn_request(datetime.now(UTC), id=f"_{time.time_ns()}", destination=sso)
+    page.goto(f"{sso}?{SERVICE.query(request).decode()}")
 
 
 def _send(page: Page, text: str) -> None:
