@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import assert_never
 
 from idp_mfa.directory.ldap_standing import StandingReader, standing_reader
-from idp_mfa.directory.ldap_wire import Entry
+from idp_mfa.directory.ldap_wire import Entry, parts_of
 from idp_mfa.directory.options import LdapKind, LdapOptions
 from idp_mfa.directory.records import Stored, opened
 from idp_mfa.model import Account, User, UserId
 from idp_mfa.ports import Unavailable
 from idp_mfa.sealed import Sealer
 
+_UNIT = "ou"
 _PLAIN = re.compile(r"[^A-Za-z0-9@._-]", re.ASCII)
 _ESCAPED = re.compile(rb"\\([0-9a-fA-F]{2}|.)", re.DOTALL)
 _FIRST_VALUE = re.compile(rb"[^=]+=((?:\\.|[^,+\\])*)", re.DOTALL)
@@ -64,10 +65,19 @@ def leaf_value(dn: bytes) -> str | None:
     found = _FIRST_VALUE.match(dn)
     if found is None:
         return None
+    return _unescaped(found[1])
+
+
+def units_of(dn: str) -> tuple[str, ...]:
+    """The organisational units in which an entry stands, the nearest first (RFC 4514)."""
+    units = (_unescaped(value.encode()) for name, value in parts_of(dn) if name.lower() == _UNIT)
+    return tuple(unit for unit in units if unit)
+
+
+def _unescaped(value: bytes) -> str | None:
     return _text(
         _ESCAPED.sub(
-            lambda hit: bytes.fromhex(hit[1].decode()) if len(hit[1]) == 2 else hit[1],
-            found[1],
+            lambda hit: bytes.fromhex(hit[1].decode()) if len(hit[1]) == 2 else hit[1], value
         )
     )
 
@@ -207,7 +217,7 @@ class EntryReader:
             attributes={
                 name: texts
                 for name in (*self._options.attributes, *self._also())
-                if (texts := _texts(entry, name))
+                if (texts := _said(entry, name))
             },
             standing=self._standing.read(standing, now),
             credentials=opened(self.records(entry), user.id, self._sealer),
@@ -237,6 +247,15 @@ class EntryReader:
 
     def _one_text(self, entry: Entry, name: str) -> str | None:
         return next(iter(_texts(entry, name)), None)
+
+
+def _said(entry: Entry, name: str) -> tuple[str, ...]:
+    """A site that files its people by unit need not repeat it in each entry."""
+    texts = _texts(entry, name)
+    if name.lower() != _UNIT:
+        return texts
+    known = {text.casefold() for text in texts}
+    return (*texts, *(unit for unit in units_of(entry.dn) if unit.casefold() not in known))
 
 
 def _texts(entry: Entry, name: str) -> tuple[str, ...]:

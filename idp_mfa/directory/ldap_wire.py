@@ -14,8 +14,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import ldap3
-from ldap3.core.exceptions import LDAPException
+from ldap3.core.exceptions import LDAPException, LDAPInvalidDnError
 from ldap3.protocol.rfc4511 import BindRequest, LDAPMessage, MessageID, ProtocolOp
+from ldap3.utils.dn import parse_dn
 
 from idp_mfa.directory.ldap_socket import DeadlinedSocket, Stopwatch, VerifiedTls
 from idp_mfa.ports import Unavailable
@@ -37,6 +38,14 @@ class Entry:
     def first(self, name: str) -> bytes | None:
         """The first value of an attribute, or None."""
         return next(iter(self.values.get(name.lower(), ())), None)
+
+
+def parts_of(dn: str) -> tuple[tuple[str, str], ...]:
+    """Attribute and escaped value of each part of a DN (RFC 4514); none of what is no DN."""
+    try:
+        return tuple((name, value) for name, value, _ in parse_dn(dn))
+    except LDAPInvalidDnError:
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp_mfa.directory.ldap_entries import EntryReader, escaped, leaf_value
+from idp_mfa.directory.ldap_entries import EntryReader, escaped, leaf_value, units_of
 from idp_mfa.directory.ldap_socket import tls_of
 from idp_mfa.directory.ldap_standing import filetime, generalized_time, standing_reader
 from idp_mfa.directory.ldap_wire import Entry
@@ -250,6 +250,32 @@ def test_the_shown_name_falls_back() -> None:
 )
 def test_a_groups_own_name(dn: bytes, name: str | None) -> None:
     assert leaf_value(dn) == name
+
+
+@pytest.mark.parametrize(
+    ("dn", "units"),
+    [
+        ("uid=a,ou=students,ou=people,dc=x", ("students", "people")),
+        ("uid=a,OU=\\E5\\8C\\BB,dc=x", ("医",)),
+        ("uid=a,ou=R\\2CD\\, Lab+l=Osaka,dc=x", ("R,D, Lab",)),
+        ("uid=ou=people\\,x,dc=x", ()),
+        ("uid=a,dc=ou", ()),
+        ("no dn", ()),
+        ("", ()),
+    ],
+)
+def test_units_are_those_of_the_dn(dn: str, units: tuple[str, ...]) -> None:
+    assert units_of(dn) == units
+
+
+def test_a_unit_counts_in_the_entry_and_in_its_dn() -> None:
+    found = Entry(
+        "uid=a,ou=students,ou=people,dc=x",
+        {"entryuuid": (b"i",), "uid": (b"a",), "ou": (b"Library", b"Students")},
+    )
+    account = reader(attributes=("ou",)).account(found, frozenset(), NOW)
+    assert account.attributes["ou"] == ("Library", "Students", "people")
+    assert "ou" not in reader().account(found, frozenset(), NOW).attributes
 
 
 def test_groups_are_names_or_whole_dns() -> None:
