@@ -10,6 +10,7 @@ from pathlib import Path
 from idp_mfa.desk.callers import DIGITS, NUMBER_LIVES, PROOF_LIVES, TRIES
 from idp_mfa.desk.orders import WAITS
 from idp_mfa.throttle import Limits
+from idp_mfa.token_stock import MOST, UNDER_WAY
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, GUIDE = DOCS / "reference" / "limits.md", DOCS / "howto" / "help-desk.md"
@@ -63,6 +64,8 @@ def test_the_help_desks_numbers_stand_on_the_page_and_in_its_guide() -> None:
         "a caller's number lives": written(NUMBER_LIVES),
         "a caller is known": written(PROOF_LIVES),
         "an act that takes two waits": written(WAITS),
+        "a token is being handed out": written(UNDER_WAY),
+        "tokens in a stock": written(MOST),
     }
     guide = " ".join(GUIDE.read_text("utf-8").split())
     assert (3, timedelta(minutes=5), 6) == (TRIES, NUMBER_LIVES, DIGITS)
