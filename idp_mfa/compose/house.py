@@ -1,18 +1,18 @@
-"""Use cases to faces, and looking after it all."""
+"""Use cases to faces."""
 
 from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
 
 from flask import Flask
 
 from idp_mfa.browser import Browser
 from idp_mfa.code_errors import CodeErrors
+from idp_mfa.compose.care import Care
+from idp_mfa.compose.reading import templates
 from idp_mfa.desk_door import DeskDoor
 from idp_mfa.factors.fido2 import NAME as FIDO2
 from idp_mfa.factors.image_matrix import NAME as MATRIX
@@ -23,7 +23,6 @@ from idp_mfa.factors.totp import NAME as TOTP
 from idp_mfa.factors.totp import Totp
 from idp_mfa.model import PORTAL, FactorName, Page, ServiceId
 from idp_mfa.own_pages import OwnPages, SetUp, portal_service
-from idp_mfa.policy.in_force import SHOWN, Origin
 from idp_mfa.ports import Unavailable
 from idp_mfa.saml.endpoints import SamlEndpoints
 from idp_mfa.saml.face import SamlParts
@@ -31,6 +30,7 @@ from idp_mfa.saml.providers import ServiceProviders
 from idp_mfa.saml.requests import RESUME
 from idp_mfa.set_ups import SetUps
 from idp_mfa.settings import Settings
+from idp_mfa.signin_drawing import SignInDrawing
 from idp_mfa.store.redis.server import Unfit
 from idp_mfa.web.activity import ActivityPages
 from idp_mfa.web.advice import AdvicePages
@@ -55,14 +55,7 @@ from idp_mfa.web.signin import SignInPages
 from idp_mfa.web.totp import PAGE as TOTP_PAGE
 from idp_mfa.web.totp import TotpPages
 
-if TYPE_CHECKING:
-    from idp_mfa.metrics import Facts, KeyFacts, Metrics, StoreMemory
-
-from idp_mfa.compose.reading import templates, usable
-from idp_mfa.compose.use_cases import UseCases
-
 _LOG = logging.getLogger("idp_mfa")
-T = TypeVar("T")
 PortalFace = (
     PortalPages
     | TotpPages
@@ -89,18 +82,8 @@ def compose(settings: Settings) -> House:
     return House(settings, now, os.urandom)
 
 
-class House(UseCases):
+class House(Care):
     """Every part, wired; adapters know no other adapter, faces no other face."""
-
-    def counted(self) -> Metrics:
-        """Begin to count; before the first other part is asked for."""
-        # The library decides at its import whether it counts for one process or for many.
-        from idp_mfa.metrics import Metrics
-
-        self.metrics = Metrics(self.factors, self._facts, self.clock, time.monotonic)
-        return self.metrics
-
-    # -- faces -------------------------------------------------------------------------------
 
     def application(self) -> Flask:
         """The web application; refuses to be made on a store that would forget limits.
@@ -164,8 +147,7 @@ class House(UseCases):
                 randomness=self.randomness,
             )
         )
-        signin = SignInPages(
-            signin=self.sign_in,
+        drawing = SignInDrawing(
             browser=browser,
             factors=self.factors,
             policy=self.policy,
@@ -173,6 +155,13 @@ class House(UseCases):
             issuer=issuer,
             reissued=frozenset() if self.mailer is None else frozenset({TOTP}),
             set_ups=self._set_ups(),
+            takes_passkeys=self.sign_in.takes_passkeys,
+        )
+        signin = SignInPages(
+            signin=self.sign_in,
+            browser=browser,
+            drawing=drawing,
+            clock=self.checked_clock,
             answers={RESUME: saml.answered},
         )
         network = NetworkPage(
@@ -296,101 +285,3 @@ class House(UseCases):
         return {
             name: f"/portal/{_TILES.get(name, name)}" for name in self.factors if name not in own
         }
-
-    def look_at_policy(self) -> None:
-        """Say which one decides; ``NotComposed`` if the settings' file has to, and cannot be used.
-
-        While the store is away nobody can say whether it has to: it must be well then, too.
-        """
-        try:
-            found, file = self.in_force(), self.policy_in_force.overlooked()
-        except Unavailable:
-            usable(self.policy_in_force.of_settings())
-            return
-        if found.origin is Origin.BUILT_IN:
-            _LOG.error("the built-in policy decides, strictest of all: %s", found.trouble)
-        if found.version is not None and file is not None:
-            number, path = found.version.number, file.path
-            _LOG.warning("version %d of the policy decides, not the text in %s", number, path)
-
-    # -- looking after it --------------------------------------------------------------------
-
-    def pings(self) -> Mapping[str, Callable[[], None]]:
-        """Each part that sign-ins need, and how it raises ``Unavailable`` when it is not there."""
-        return {
-            "directory": self.directory.ping,
-            "store": self.store.ping,
-            "audit": self.audit.ping,
-            "keys": self.ping_keys,
-            "clock": self.ping_clock,
-        }
-
-    def _policy_version(self) -> str:
-        try:
-            return self.policy().version[:SHOWN]
-        except Unavailable:
-            return "not known"
-
-    def _facts(self) -> Facts:
-        from idp_mfa.metrics import Facts
-
-        server = self.settings.server
-        return Facts(
-            parts={name: _is_there(ping) for name, ping in self.pings().items()},
-            policy=self._policy_version(),
-            # What does not load is told by its part.
-            keys=_or((), self._key_facts),
-            threads=server.workers * server.threads,
-            store_memory=_or(None, self._store_memory),
-            letters=_or(None, self.outbox.waiting),
-        )
-
-    def _key_facts(self) -> tuple[KeyFacts, ...]:
-        from idp_mfa.metrics import KeyFacts
-
-        signing = (
-            KeyFacts(
-                "signing",
-                row.id,
-                row.state.value,
-                row.since,
-                self.signing_keys.key(row.id).public.not_after,
-            )
-            for row in self.signing_keys.rows()
-        )
-        sealing = (
-            KeyFacts("sealing", kid, state, made, None)
-            for kid, state, made in self.sealing_keys.rows()
-        )
-        return (*signing, *sealing)
-
-    def _store_memory(self) -> StoreMemory:
-        from idp_mfa.metrics import StoreMemory
-
-        facts = self.store_server.check_policy()
-        return StoreMemory(facts.memory_used, facts.memory_limit)
-
-    def ping_keys(self) -> None:
-        """The keys that sign and seal load."""
-        self.sealing_keys.ping()
-        self.address_keys.ping()
-        self.signing_keys.keys()
-
-    def ping_clock(self) -> None:
-        """Our clock goes with the store's, which is the same for every node."""
-        self.checked_clock.look()
-
-
-def _is_there(ping: Callable[[], None]) -> bool:
-    def answers() -> bool:
-        ping()
-        return True
-
-    return _or(False, answers)
-
-
-def _or(otherwise: T, look: Callable[[], T]) -> T:
-    try:
-        return look()
-    except Unavailable:
-        return otherwise

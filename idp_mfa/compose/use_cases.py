@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from idp_mfa.compose.adapters import Adapters
+from idp_mfa.compose.reading import templates
 from idp_mfa.desk.acts import Desk
 from idp_mfa.desk.callers import Callers
 from idp_mfa.desk.mending import Mending
@@ -44,12 +45,6 @@ from idp_mfa.signin.service import SignIn
 from idp_mfa.standing_alone import StandingAlone
 from idp_mfa.throttle import Throttle
 from idp_mfa.token_stock import TokenStock
-
-if TYPE_CHECKING:
-    pass
-
-from idp_mfa.compose.adapters import Adapters
-from idp_mfa.compose.reading import templates
 
 
 class UseCases(Adapters):
