@@ -174,7 +174,7 @@ class House(Care):
         )
         has = (*self.factors, *(() if self.mailer is None else ("mail",)))
         advice = AdvicePages(browser, self.clock, has)
-        activity = ActivityPages(pages, self.sessions, self.audit)
+        activity = ActivityPages(pages, self.sessions, self.audit, service_name)
         door = DeskDoor(pages, self.settings.desk)
         desk = (
             DeskPages(door, self.desk, self.watched, self.policy),

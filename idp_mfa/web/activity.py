@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flask import Response, request
 
 from idp_mfa.audit import AuditEvent, AuditRecord
 from idp_mfa.browser import Browser, Route
-from idp_mfa.model import Page, UserId
+from idp_mfa.model import PORTAL, Page, ServiceId, UserId
 from idp_mfa.own_pages import OwnPages
 from idp_mfa.ports import History, Unavailable
 from idp_mfa.session import Session, Sessions, name_of
@@ -20,10 +20,17 @@ PAGE = "/portal/activity"
 class ActivityPages:
     """What is shown is what the store holds; the record itself stays with the site."""
 
-    def __init__(self, pages: OwnPages, sessions: Sessions, history: History) -> None:
+    def __init__(
+        self,
+        pages: OwnPages,
+        sessions: Sessions,
+        history: History,
+        service_name: Callable[[ServiceId, str], str],
+    ) -> None:
         self._pages = pages.at(PAGE)
         self._sessions = sessions
         self._history = history
+        self._service_name = service_name
 
     @property
     def _browser(self) -> Browser:
@@ -86,12 +93,17 @@ class ActivityPages:
             return None
 
     def _event(self, record: AuditRecord) -> Mapping[str, object]:
-        seen = record.seen
+        seen, service = record.seen, record.service
+        is_signed_in = record.event is AuditEvent.ASSERTION_ISSUED
+        other = service if is_signed_in and service != PORTAL else None
         return {
             "kind": record.event.value,
             "at": self._browser.moment(record.at),
             "address": None if seen is None or seen.address is None else str(seen.address),
-            "service": record.service if record.event is AuditEvent.ASSERTION_ISSUED else None,
+            "service": None if other is None else self._name(other),
             "desk": record.actor is not None,
             "reference": record.reference,
         }
+
+    def _name(self, service: ServiceId) -> str:
+        return self._service_name(service, self._browser.language())

@@ -459,7 +459,7 @@ def activity(user: object) -> Iterator[tuple[str, str, Context]]:
     others = [{**rows[0], "name": name, "here": False, "shared": False} for name in "bc"]
     event = {"at": "3 Nov", "address": "203.0.113.10", "desk": False, "reference": "7K3MQ9XT"}
     told = [{**event, "kind": kind.value, "service": HOSTILE} for kind in TOLD_TO_OWNER]
-    told.append({**told[0], "kind": "assertion.issued", "service": "urn:idp_mfa:portal"})
+    told.append({**told[0], "kind": "assertion.issued", "service": None})
     page = {"user": user, "end_action": "/a", "csrf": "token"}
     for sessions in (rows, [*rows, *others]):
         for events in (told, [], None):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.protocol.attacked import CAMPUS, OFF_CAMPUS, Attacked, Attacker
+from tests.protocol.attacked import CAMPUS, OFF_CAMPUS, PLAIN, Attacked, Attacker, carried
 from tests.simulators.person import Person
 from tests.simulators.user_agent import Page
 
@@ -49,6 +49,14 @@ def test_another_browsers_session_is_seen_and_ended(site: Attacked) -> None:
     assert names(after) == []
     assert theirs.agent.open(theirs.url).mark == "signin.password"
     assert "session.ended" in site.events(person)
+
+
+def test_services_are_told_by_their_names(site: Attacked) -> None:
+    person, browser = site.person(), site.browser(CAMPUS)
+    assert carried(person.sign_in(browser.ask()))
+    words = activity(site, person).words
+    assert PLAIN.entity_id not in words
+    assert "plain.example" in words
 
 
 def test_all_others_are_ended_and_this_one_lives(site: Attacked) -> None:
