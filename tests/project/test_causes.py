@@ -129,6 +129,7 @@ def test_the_yellow_page_says_why_and_where(
     }
     field = SimpleNamespace(name="code", input_mode="", autocomplete="", max_length=6)
     asked = {"factor": "totp", "fields": (field,), "error": None, "others": False, "worn": False}
+    asked["shown"] = {}
     for template, more in (
         ("signin/challenge.html", asked),
         ("signin/choose.html", {"factors": ["totp"]}),
