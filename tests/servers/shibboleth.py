@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -119,19 +118,21 @@ def shibboleth(
             ),
             apache(place, site, modules=("shib",), configuration=_apache(place)),
         ):
-            yield Shibboleth(entity_id, site, _metadata(site), place)
+            yield Shibboleth(entity_id, site, _metadata(site, place), place)
 
 
-def _metadata(site: Site) -> bytes:
-    """What it says of itself; a busy machine's Apache drops or fails its first calls."""
+def _metadata(site: Site, place: Path) -> bytes:
+    """What it says of itself; a busy machine's Apache drops, fails or forgets its first calls."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:
-            with urlopen(f"{site.listen_url}/Shibboleth.sso/Metadata") as answer:
+            with urlopen(f"{site.listen_url}/Shibboleth.sso/Metadata", timeout=10) as answer:
                 return bytes(answer.read())
-        except (ConnectionError, HTTPError):
+        except OSError as error:
             if time.monotonic() > until:
-                raise
+                logs = (place / name for name in ("native.log", "shibd.log"))
+                told = "".join(log.read_text(errors="replace")[-3000:] for log in logs)
+                raise AssertionError(f"{error}\n{told}") from error
             time.sleep(0.1)
 
 
