@@ -62,14 +62,13 @@ def listed(
 ) -> Sequence[Row]:
     """The people of a list, by login; ``kinds`` are what each factor may show at best.
 
-    Accounts that cannot sign in anyhow are left out, and so is a stock of tokens, which is nobody.
+    Accounts that cannot sign in anyhow are left out.
     """
     found = (
         _row(account, roster, kinds)
         for account in accounts
         if account.standing.state in (AccountState.ACTIVE, AccountState.LOCKED)
         and (group is None or group in account.groups)
-        and not account.credentials.stocked
     )
     return sorted((row for row in found if row is not None), key=lambda row: row.login)
 

@@ -69,7 +69,7 @@ def at_hand(program: Program) -> AtHand:
 
 
 def _people(house: House) -> Sequence[Account]:
-    return house.directory.everyone()
+    return [one for one in house.directory.everyone() if not house.settings.desk.is_stock(one)]
 
 
 def _services(house: House) -> Sequence[frozenset[str]]:

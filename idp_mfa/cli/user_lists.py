@@ -28,7 +28,8 @@ def list_(
         fail("name a list, such as --without-factor")
     house = program.house
     kinds = {name: factor.may_show for name, factor in house.factors.items()}
-    rows = listed(house.directory.everyone(), Roster(roster), group, kinds)
+    people = (one for one in house.directory.everyone() if not house.settings.desk.is_stock(one))
+    rows = listed(people, Roster(roster), group, kinds)
     if as_json:
         echo_json([{**asdict(row), "factors": row.names} for row in rows])
     elif as_csv:

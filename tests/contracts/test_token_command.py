@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from idp_mfa.cli.token import token
 from idp_mfa.cli.user_import import import_
-from tests.contracts.desk_world import STOCK, World, token_key
+from idp_mfa.cli.user_lists import list_
+from tests.contracts.desk_world import OPTIONS, STOCK, World, token_key
 
 REASON = ("--reason", "delivery of May")
 
@@ -35,6 +36,8 @@ class Console:
             imports=SimpleNamespace(),
             directory=self.world.site.directory,
             randomness=os.urandom,
+            factors={},
+            settings=SimpleNamespace(desk=OPTIONS),
         )
         program = SimpleNamespace(house=house, actor="root")
         return CliRunner().invoke(command, words, obj=program)
@@ -87,6 +90,14 @@ def test_without_a_stock_the_command_says_what_to_set(console: Console) -> None:
     console.stock = None
     for done in (console.types(token, "list"), console.imports("--stock")):
         assert (done.exit_code, "desk.token_stock" in done.output) == (2, True)
+
+
+def test_the_stock_is_on_no_list_of_people(console: Console) -> None:
+    for _ in range(2):
+        done = console.types(list_, "--without-factor", "--json")
+        found = [one["login"] for one in json.loads(done.stdout)]
+        assert found == ["hanako", "helen", "ivan", "taro"]
+        console.imports("--stock", "--apply", *REASON)
 
 
 def test_the_stock_itself_is_nobody_to_hand_a_token_to(console: Console) -> None:
