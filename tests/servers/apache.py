@@ -65,7 +65,7 @@ def apache(
     """Serve the page at each of ``PAGES``, under ``configuration``."""
     pages = folder / "pages"
     for name in PAGES:
-        (pages / name).mkdir(parents=True)
+        (pages / name).mkdir(parents=True, exist_ok=True)
         (pages / name / "index.shtml").write_text(_PAGE)
     main = folder / "apache.conf"
     main.write_text(_configuration(folder, pages, site, modules, configuration))
